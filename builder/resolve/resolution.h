@@ -1,0 +1,40 @@
+/* What a resolution of packages says: which files to fetch, from where, with which digest. */
+#ifndef INGOT_RESOLVE_RESOLUTION_H
+#define INGOT_RESOLVE_RESOLUTION_H
+
+#include "base/arena.h"
+#include "base/digest.h"
+#include "base/error.h"
+#include "base/json.h"
+
+#include <stdint.h>
+
+struct package {
+    const char *name, *version, *architecture;
+    const char *url;      /* where it is fetched */
+    const char *filename; /* the name of the file that the package manager expects */
+    uint64_t size;
+    enum digest_kind digest_kind;
+    const char *digest;   /* hexadecimal; NULL for apk before the first fetch (apk itself checks the
+                             signed index's hash) */
+    bool automatic;       /* a dependency, not asked for by name */
+};
+
+/* A package index that the resolution was made from, as it was read. */
+struct index_pin {
+    const char *url, *digest; /* SHA-256 */
+    const char *path;         /* host file with that text */
+};
+
+struct resolution {
+    const struct package *packages; /* sorted by name */
+    size_t count;
+    const struct index_pin *indexes;
+    size_t index_count;
+};
+
+json_t *resolution_to_json(const struct resolution *r);
+bool resolution_from_json(struct arena *a, const json_t *j, const struct resolution **out,
+                          struct error **err) must_check;
+
+#endif
