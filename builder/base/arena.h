@@ -20,7 +20,8 @@ char *arena_printf(struct arena *a, const char *fmt, ...) printf_like(2, 3);
 
 #define arena_new_of(a, type) ((type *)arena_alloc((a), sizeof(type)))
 
-/* Appends *item (size bytes each) to the array *items of *count elements that lives in the arena. */
+/* Appends *item (size bytes each) to the array *items of *count elements that lives in the arena.
+ */
 void *arena_append_(struct arena *a, void *items, size_t *count, size_t size, const void *item);
 #define arena_append(a, items, count, item)                                                        \
     ((items) = arena_append_((a), (void *)(items), &(count), sizeof *(items), &(item)))

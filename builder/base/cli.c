@@ -93,7 +93,8 @@ static bool unknown_option(const struct parser *p, const char *what, size_t n, s
     return error_set(err, ERROR_USAGE, "unknown option '%s'", given);
 }
 
-/* One option, given as name (of length n) or letter; value is what stands behind `=` or the letter. */
+/* One option, given as name (of length n) or letter; value is what stands behind `=` or the letter.
+ */
 static bool take_option(struct parser *p, const char *name, size_t n, char letter,
                         const char **value, struct error **err)
 {

@@ -1,5 +1,5 @@
-/* Command lines: one table of commands, one table of options per command; parsing, `--help` and shell
- * completion all come from them. Shared by ingot and ingot-boot.
+/* Command lines: one table of commands, one table of options per command; parsing, `--help` and
+ * shell completion all come from them. Shared by ingot and ingot-boot.
  */
 #ifndef INGOT_BASE_CLI_H
 #define INGOT_BASE_CLI_H
@@ -7,11 +7,11 @@
 #include "base/error.h"
 
 enum option_type {
-    OPTION_FLAG,    /* bool */
-    OPTION_STRING,  /* const char * */
-    OPTION_LIST,    /* struct cli_list: may be given several times */
-    OPTION_NUMBER,  /* unsigned */
-    OPTION_COUNT,   /* unsigned: how often it was given */
+    OPTION_FLAG,   /* bool */
+    OPTION_STRING, /* const char * */
+    OPTION_LIST,   /* struct cli_list: may be given several times */
+    OPTION_NUMBER, /* unsigned */
+    OPTION_COUNT,  /* unsigned: how often it was given */
 };
 
 struct cli_list {
@@ -20,8 +20,8 @@ struct cli_list {
 };
 
 struct option_spec {
-    const char *name;  /* without the dashes */
-    char letter;       /* or 0 */
+    const char *name; /* without the dashes */
+    char letter;      /* or 0 */
     enum option_type type;
     size_t offset;     /* into the command's option structure */
     const char *value; /* what the value is called in --help, or NULL */
@@ -32,11 +32,11 @@ struct cli;
 
 struct command {
     const char *name;
-    const char *arguments; /* "RECIPE…" */
-    const char *summary;   /* one line */
-    const char *details;   /* paragraphs for its own --help, or NULL */
+    const char *arguments;             /* "RECIPE…" */
+    const char *summary;               /* one line */
+    const char *details;               /* paragraphs for its own --help, or NULL */
     const struct option_spec *options; /* ended by a NULL name; or NULL */
-    size_t options_size;   /* of the structure that the options fill; zeroed before */
+    size_t options_size;               /* of the structure that the options fill; zeroed before */
     unsigned min_arguments, max_arguments; /* max 0: none; UINT_MAX: any number */
     bool (*run)(const struct cli *cli, const void *options, struct error **err);
 };

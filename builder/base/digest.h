@@ -14,8 +14,8 @@ enum digest_kind { DIGEST_SHA256, DIGEST_SHA512 };
 
 struct digest;
 
-const char *digest_name(enum digest_kind kind);     /* "sha256", "sha512" */
-size_t digest_hex_length(enum digest_kind kind);    /* 64, 128 */
+const char *digest_name(enum digest_kind kind);  /* "sha256", "sha512" */
+size_t digest_hex_length(enum digest_kind kind); /* 64, 128 */
 /* True if hex is a digest of that kind: the right length, hexadecimal digits. */
 bool digest_is_valid(enum digest_kind kind, const char *hex);
 

@@ -1,10 +1,10 @@
 /* One error object: a chain of messages, a kind that decides the exit code, and a place.
  *
- * Contract: a function that can fail returns bool and takes `struct error **err` last. On success it
- * leaves *err untouched; on failure it returns false and *err holds a new error, owned by the caller
- * (autoerror releases it). error_wrap puts a "because" in front: the chain reads from the outside
- * in, `cannot build 'x': cannot fetch the base: https://…: HTTP 404`. Only main prints and exits.
- * err may be NULL where the caller does not care.
+ * Contract: a function that can fail returns bool and takes `struct error **err` last. On success
+ * it leaves *err untouched; on failure it returns false and *err holds a new error, owned by the
+ * caller (autoerror releases it). error_wrap puts a "because" in front: the chain reads from the
+ * outside in, `cannot build 'x': cannot fetch the base: https://…: HTTP 404`. Only main prints and
+ * exits. err may be NULL where the caller does not care.
  */
 #ifndef INGOT_BASE_ERROR_H
 #define INGOT_BASE_ERROR_H
@@ -48,8 +48,8 @@ struct error;
 /* Each of these returns false, so that `return error_set (…)` reads well. An *err that is already
  * set is kept and the new message dropped: the first failure is the one to report. */
 bool error_set(struct error **err, enum error_kind kind, const char *fmt, ...) printf_like(3, 4);
-bool error_set_at(struct error **err, enum error_kind kind, struct place place, const char *fmt, ...)
-    printf_like(4, 5);
+bool error_set_at(struct error **err, enum error_kind kind, struct place place, const char *fmt,
+                  ...) printf_like(4, 5);
 /* Appends strerror (errno_value); ENOSPC, EDQUOT become ERROR_SPACE and EINTR ERROR_INTERRUPTED. */
 bool error_errno(struct error **err, enum error_kind kind, int errno_value, const char *fmt, ...)
     printf_like(4, 5);

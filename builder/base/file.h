@@ -30,7 +30,8 @@ struct new_file {
     {                                                                                              \
         .fd = -1                                                                                   \
     }
-bool file_create(struct new_file *f, const char *path, unsigned mode, struct error **err) must_check;
+bool file_create(struct new_file *f, const char *path, unsigned mode, struct error **err)
+    must_check;
 bool file_commit(struct new_file *f, struct error **err) must_check;
 void file_abandon(struct new_file *f);
 #define autonew cleanup(file_abandon)

@@ -14,12 +14,14 @@ static inline void cleanup_json(json_t **j)
 
 /* Duplicate keys, NUL and trailing text are refused; at most max_bytes are read.
  * The caller owns the result. */
-bool json_read_file(const char *path, size_t max_bytes, json_t **out, struct error **err) must_check;
+bool json_read_file(const char *path, size_t max_bytes, json_t **out, struct error **err)
+    must_check;
 bool json_parse(const char *text, size_t size, const char *name, json_t **out, struct error **err)
     must_check;
 /* Sorted keys, no white space: for hashing. Free the result. */
 char *json_canonical(const json_t *j);
-/* Indented by two, keys in the order in which they were set, newline at the end. Free the result. */
+/* Indented by two, keys in the order in which they were set, newline at the end. Free the result.
+ */
 char *json_pretty(const json_t *j);
 /* Writes atomically, mode as given. */
 bool json_write_file(const char *path, const json_t *j, unsigned mode, struct error **err)

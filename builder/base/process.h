@@ -32,12 +32,14 @@ struct process_result {
 };
 
 /* False if the child could not be started (ERROR_HOST: names the program, and says that it is not
- * installed where that is so), timed out or was interrupted. A child that fails is a true result. */
+ * installed where that is so), timed out or was interrupted. A child that fails is a true result.
+ */
 bool process_run(const struct process *p, struct process_result *result, struct error **err)
     must_check;
 
-/* process_run, and a child that did not exit with 0 is an error of this kind that says what ended it
- * and quotes the last lines of its stderr (or stdout, if that is all there is). result may be NULL. */
+/* process_run, and a child that did not exit with 0 is an error of this kind that says what ended
+ * it and quotes the last lines of its stderr (or stdout, if that is all there is). result may be
+ * NULL. */
 bool process_check(const struct process *p, enum error_kind kind, struct process_result *result,
                    struct error **err) must_check;
 

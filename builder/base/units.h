@@ -12,7 +12,8 @@
 #define GIB ((uint64_t)1 << 30)
 
 /* "8GiB", "512MiB", "1.5GiB", "4096" (bytes), into bytes. Decimal units (GB) and a bare "G" are
- * refused, as is what does not fit. *why, if false, is a constant string that says what is wrong. */
+ * refused, as is what does not fit. *why, if false, is a constant string that says what is wrong.
+ */
 bool units_parse_size(const char *s, uint64_t *bytes, const char **why) must_check;
 /* "90s", "20m", "2h", "1h30m" into seconds. */
 bool units_parse_duration(const char *s, uint64_t *seconds, const char **why) must_check;

@@ -14,8 +14,17 @@ static void sizes(void **state)
                 {"1.5GiB", GIB + GIB / 2},
                 {"512 MiB", 512 * MIB},
                 {"1KiB", 1024}};
-    static const char *const bad[] = {"",    "8GB",  "8G", "-1", "GiB", "1.GiB", "8GiB ", "0x10",
-                                      "1e3", "99999999999999999999", "17179869184PiB"};
+    static const char *const bad[] = {"",
+                                      "8GB",
+                                      "8G",
+                                      "-1",
+                                      "GiB",
+                                      "1.GiB",
+                                      "8GiB ",
+                                      "0x10",
+                                      "1e3",
+                                      "99999999999999999999",
+                                      "17179869184PiB"};
     const char *why;
     uint64_t n;
     for (size_t i = 0; i < COUNT(good); i++) {
