@@ -44,8 +44,8 @@ LDFLAGS_ALL = $(SANITIZE) $(LDFLAGS)
 HARDEN := -Wl,-z,relro,-z,now -Wl,--as-needed
 
 .DELETE_ON_ERROR:
-.PHONY: all deps test test-all unit demo bench lint sanitize fuzz install uninstall clean format \
-	fixtures docs compile_commands
+.PHONY: all deps test-deps test test-all unit demo bench lint sanitize sanitize-run install \
+	uninstall clean format fixtures compile_commands FORCE
 
 all: $(O)/bin/ingot $(O)/bin/ingot-boot
 
@@ -105,8 +105,63 @@ unit: $(UNIT_PROGRAMS)
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
 
+deps:
+	@builder/deps
+
+test-deps:
+	@builder/deps --test
+
+# Everything but the slow tests; the last line is `N passed, N failed, N skipped`.
+test: test-deps
+	@$(MAKE) --no-print-directory all $(UNIT_PROGRAMS)
+	@tests/run.py --build $(O)
+
+test-all: test-deps
+	@$(MAKE) --no-print-directory all $(UNIT_PROGRAMS)
+	@tests/run.py --build $(O) --all
+
+# RECIPE=NAME bakes another of recipes/.
+RECIPE ?= demo
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@tests/demo.py --build $(O) $(RECIPE)
+
+bench: test-deps
+	@$(MAKE) --no-print-directory all
+	@tests/bench/bench.py --build $(O)
+
+C_FILES = $(shell git ls-files -co --exclude-standard 'builder/*.[ch]' 'tests/*.[ch]')
+lint: test-deps
+	python3 tests/lint/lint.py
+	clang-format --dry-run -Werror $(C_FILES)
+	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,portability --inline-suppr \
+		--suppress=normalCheckLevelMaxBranches --library=posix -Ibuilder -D_GNU_SOURCE builder
+
+# The unit tests under AddressSanitizer and UndefinedBehaviorSanitizer.
+sanitize: test-deps
+	@$(MAKE) --no-print-directory O=$(O)/sanitize CFLAGS='-O1 -g -fno-omit-frame-pointer' \
+		SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined' sanitize-run
+sanitize-run: $(UNIT_PROGRAMS)
+	@ASAN_OPTIONS=detect_leaks=1 tests/run.py --build $(O) --unit-only
+
+# For editors and clang-tidy.
+compile_commands: compile_commands.json
+compile_commands.json: Makefile
+	@$(MAKE) -Bn WERROR= all | python3 tests/lint/compile_commands.py > $@
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/ingot
+	install -m 755 $(O)/bin/ingot $(O)/bin/ingot-boot $(DESTDIR)$(PREFIX)/bin
+	cp -R recipes overlays $(DESTDIR)$(PREFIX)/share/ingot
+	install -d $(DESTDIR)$(PREFIX)/share/doc/ingot
+	install -m 644 README.md LICENSE $(wildcard docs/*) $(DESTDIR)$(PREFIX)/share/doc/ingot
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/ingot $(DESTDIR)$(PREFIX)/bin/ingot-boot
+	rm -rf $(DESTDIR)$(PREFIX)/share/ingot $(DESTDIR)$(PREFIX)/share/doc/ingot
+
 format:
-	clang-format -i $$(git ls-files -co --exclude-standard '*.c' '*.h')
+	clang-format -i $(C_FILES)
 
 clean:
 	rm -rf $(O) compile_commands.json

@@ -1,0 +1,162 @@
+#include "ingot/session.h"
+
+#include "base/log.h"
+#include "base/path.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Without SOURCE_DATE_EPOCH every build uses this time, so that the same recipe gives the same
+ * bytes: 2024-01-01T00:00:00Z. */
+#define DEFAULT_EPOCH INT64_C(1704067200)
+
+static void add(struct arena *a, const char ***list, size_t *count, const char *folder)
+{
+    const char *copy = arena_strdup(a, folder);
+    *list = arena_append_(a, *list, count, sizeof copy, &copy);
+}
+
+struct session *session_new(void)
+{
+    struct session *s = calloc(1, sizeof *s);
+    if (!s)
+        abort();
+    s->arena = arena_new();
+    const char **list = NULL;
+    size_t count = 0;
+    const char *path = getenv("INGOT_PATH"), *config = getenv("XDG_CONFIG_HOME"),
+               *home = getenv("HOME");
+    autofree char *copy = strdup(path ? path : "");
+    char *save = NULL;
+    add(s->arena, &list, &count, "recipes");
+    for (char *p = strtok_r(copy, ":", &save); p; p = strtok_r(NULL, ":", &save))
+        add(s->arena, &list, &count, p);
+    if (config && *config)
+        add(s->arena, &list, &count, arena_printf(s->arena, "%s/ingot", config));
+    else if (home && *home)
+        add(s->arena, &list, &count, arena_printf(s->arena, "%s/.config/ingot", home));
+    add(s->arena, &list, &count, "/etc/ingot");
+    add(s->arena, &list, &count, INGOT_SHARE "/recipes");
+    const char *end = NULL;
+    list = arena_append_(s->arena, list, &count, sizeof end, &end);
+    s->search = list;
+    return s;
+}
+
+bool session_cache(struct session *s, struct error **err)
+{
+    autofree char *folder = NULL;
+    if (!store_open(&s->store, err) || !store_folder(s->store, "inputs", &folder, err))
+        return false;
+    autofree char *file = path_join(folder, "digests");
+    s->inputs = inputs_new(file);
+    return true;
+}
+
+void session_free(struct session *s)
+{
+    if (!s)
+        return;
+    inputs_free(s->inputs);
+    store_close(s->store);
+    arena_free(s->arena);
+    free(s);
+}
+
+static bool add_override(struct arena *a, struct recipe_options *o, struct recipe_override one)
+{
+    arena_append(a, o->overrides, o->override_count, one);
+    return true;
+}
+
+/* INGOT_SET_disk__size=8GiB means --set disk.size=8GiB. */
+static void environment_overrides(struct arena *a, struct recipe_options *o)
+{
+    static const char prefix[] = "INGOT_SET_";
+    for (char **e = environ; *e; e++) {
+        if (strncmp(*e, prefix, sizeof prefix - 1) != 0)
+            continue;
+        size_t name = strcspn(*e, "=");
+        char *path = arena_strndup(a, *e + sizeof prefix - 1, name - (sizeof prefix - 1));
+        char *to = path;
+        for (const char *from = path; *from; from++) {
+            bool dot = from[0] == '_' && from[1] == '_';
+            *to++ = dot ? '.' : *from;
+            from += dot;
+        }
+        *to = '\0';
+        add_override(a, o,
+                     (struct recipe_override){path, arena_strdup(a, *e + name + 1),
+                                              arena_printf(a, "environment %.*s", (int)name, *e)});
+    }
+}
+
+static bool option_overrides(struct arena *a, const struct cli_list *sets, struct recipe_options *o,
+                             struct error **err)
+{
+    for (size_t i = 0; sets && i < sets->count; i++) {
+        const char *given = sets->items[i], *equals = strchr(given, '=');
+        if (!equals || equals == given)
+            return error_set(err, ERROR_USAGE, "--set takes KEY=VALUE, not '%s'", given);
+        add_override(a, o,
+                     (struct recipe_override){arena_strndup(a, given, (size_t)(equals - given)),
+                                              arena_strdup(a, equals + 1),
+                                              arena_printf(a, "--set %s", given)});
+    }
+    return true;
+}
+
+static void print_diagnostic(const struct diagnostic *d)
+{
+    autofree char *where = NULL;
+    if (!d->place.file)
+        where = strdup("");
+    else if (d->place.line &&
+             asprintf(&where, "%s:%u:%u: ", d->place.file, d->place.line, d->place.column) < 0)
+        abort();
+    else if (!d->place.line && asprintf(&where, "%s: ", d->place.file) < 0)
+        abort();
+    const char *colon = *d->key ? ": " : "";
+    if (d->severity == SEVERITY_ERROR)
+        log_error("%s%s%s%s", where, d->key, colon, d->message);
+    else
+        log_warning("%s%s%s%s", where, d->key, colon, d->message);
+}
+
+bool session_recipe(struct session *s, const char *given, const struct cli_list *sets, bool locked,
+                    struct recipe **out, struct error **err)
+{
+    autofree char *path = NULL;
+    struct recipe_options o = {.search = s->search};
+    if (!recipe_find(given, s->search, &path, err))
+        return false;
+    environment_overrides(s->arena, &o);
+    if (!option_overrides(s->arena, sets, &o, err))
+        return false;
+    if (locked && o.override_count)
+        return error_set(err, ERROR_TRUST, "--locked takes no overrides, but there is %s",
+                         o.overrides[0].origin);
+    struct diagnostics found = {.arena = s->arena};
+    bool ok = recipe_load(path, &o, out, &found, err);
+    /* A single error is the error that main prints; of several, each has its line. */
+    for (size_t i = 0; i < found.count; i++)
+        if (found.items[i].severity == SEVERITY_WARNING || found.errors > 1)
+            print_diagnostic(&found.items[i]);
+    return ok;
+}
+
+bool session_epoch(int64_t *epoch, struct error **err)
+{
+    const char *s = getenv("SOURCE_DATE_EPOCH");
+    char *end;
+    *epoch = DEFAULT_EPOCH;
+    if (!s || !*s)
+        return true;
+    errno = 0;
+    long long value = strtoll(s, &end, 10);
+    if (errno || *end || value < 0 || value > UINT32_MAX)
+        return error_set(err, ERROR_USAGE, "SOURCE_DATE_EPOCH is no time in seconds: '%s'", s);
+    *epoch = value;
+    return true;
+}

@@ -1,0 +1,39 @@
+/* What the commands of ingot share: the cache, the reader of local files, where names are looked
+ * up, and loading a recipe with its diagnostics printed.
+ */
+#ifndef INGOT_INGOT_SESSION_H
+#define INGOT_INGOT_SESSION_H
+
+#include "base/cli.h"
+#include "inputs/inputs.h"
+#include "recipe/recipe.h"
+#include "source/store.h"
+
+struct session {
+    struct arena *arena;
+    struct store *store;       /* NULL until session_cache */
+    struct inputs *inputs;     /* NULL until session_cache */
+    const char *const *search; /* NULL-terminated */
+};
+
+/* Search folders only: for commands that touch no cache. */
+struct session *session_new(void);
+/* Opens the cache and the memory of input digests. */
+bool session_cache(struct session *s, struct error **err) must_check;
+void session_free(struct session *s);
+
+/* Finds and loads a recipe, with `--set` values and INGOT_SET_… variables; warnings are printed on
+ * stderr, and on failure every error is. locked refuses overrides (ERROR_TRUST). */
+bool session_recipe(struct session *s, const char *given, const struct cli_list *sets, bool locked,
+                    struct recipe **out, struct error **err) must_check;
+
+/* Seconds since the epoch for everything that is written: SOURCE_DATE_EPOCH, else a constant. */
+bool session_epoch(int64_t *epoch, struct error **err) must_check;
+
+static inline void cleanup_session(struct session **s)
+{
+    session_free(*s);
+}
+#define autosession cleanup(cleanup_session)
+
+#endif
