@@ -23,7 +23,7 @@ struct contract_file {
     const char *sha256;
 };
 
-struct contract_port { /* a default forward: host address:port to guest port */
+struct contract_port {              /* a default forward: host address:port to guest port */
     const char *address, *protocol; /* "127.0.0.1", "tcp" or "udp" */
     unsigned host, guest;
 };
@@ -50,7 +50,7 @@ struct contract {
         unsigned cpus;
         uint64_t disk; /* bytes: the virtual size */
     } minimum, recommended;
-    unsigned memory_share;          /* percent of the host's memory, 0: none; with bounds in bytes */
+    unsigned memory_share; /* percent of the host's memory, 0: none; with bounds in bytes */
     uint64_t memory_min, memory_max;
     struct {
         const char *label; /* "cidata" */
@@ -77,8 +77,8 @@ struct contract {
 json_t *contract_to_json(const struct contract *c);
 bool contract_from_json(struct arena *a, const json_t *j, const char *name,
                         const struct contract **out, struct error **err) must_check;
-/* Reads image.json; path may be the file or the folder that it is in. *folder (may be NULL) gets the
- * folder. */
+/* Reads image.json; path may be the file or the folder that it is in. *folder (may be NULL) gets
+ * the folder. */
 bool contract_read(struct arena *a, const char *path, const struct contract **out,
                    const char **folder, struct error **err) must_check;
 const struct contract_file *contract_find_file(const struct contract *c, const char *role);
