@@ -44,7 +44,7 @@ LDFLAGS_ALL = $(SANITIZE) $(LDFLAGS)
 HARDEN := -Wl,-z,relro,-z,now -Wl,--as-needed
 
 .DELETE_ON_ERROR:
-.PHONY: all deps test-deps test test-all unit demo bench lint sanitize sanitize-run install \
+.PHONY: unit-programs all deps test-deps test test-all unit demo bench lint sanitize sanitize-run install \
 	uninstall clean format fixtures compile_commands FORCE
 
 all: $(O)/bin/ingot $(O)/bin/ingot-boot
@@ -100,6 +100,7 @@ endef
 $(foreach t,$(UNIT_TESTS),$(eval $(call unit_rules,$t)))
 
 UNIT_PROGRAMS := $(foreach t,$(UNIT_TESTS),$(O)/tests/test_$(call unit_name,$t))
+unit-programs: $(UNIT_PROGRAMS)
 unit: $(UNIT_PROGRAMS)
 	@set -e; for t in $(UNIT_PROGRAMS); do echo "== $${t##*/}"; $$t; done
 
