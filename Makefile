@@ -28,7 +28,7 @@ PACKAGES_cidata := libisofs-1 libburn-1
 PACKAGES_recipe := yaml-0.1
 PACKAGES_source := libcurl libarchive
 PACKAGES_payload := libarchive
-PACKAGES_disk := libguestfs ext2fs com_err blkid libarchive
+PACKAGES_disk := libguestfs ext2fs e2p com_err blkid libarchive
 PACKAGES_boot := libvirt libvirt-qemu libxml-2.0
 PACKAGES_ingot := libguestfs libarchive
 
