@@ -1,0 +1,294 @@
+#include "bake/seal.h"
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/path.h"
+
+#include <fnmatch.h>
+#include <stdio.h>
+#include <string.h>
+
+enum action {
+    SEAL_REMOVE,      /* the file or tree */
+    SEAL_REMOVE_FILE, /* only if it is a file: a link there is as it should be */
+    SEAL_EMPTY,       /* cut to nothing, kept */
+    SEAL_CLEAR,       /* all in the folder, which stays */
+    SEAL_LOGS         /* every file below is cut, old ones are removed; folders stay */
+};
+
+/* Paths may have shell wildcards in any component. */
+static const struct identity {
+    enum action action;
+    const char *path;
+} identities[] = {
+    {SEAL_EMPTY, "/etc/machine-id"},
+    {SEAL_REMOVE_FILE, "/var/lib/dbus/machine-id"},
+    {SEAL_REMOVE, "/etc/ssh/ssh_host_*"},
+    {SEAL_REMOVE, "/etc/dropbear/dropbear_*_host_key"},
+    /* random seeds: clones that share one can guess each other's keys */
+    {SEAL_REMOVE, "/var/lib/systemd/random-seed"},
+    {SEAL_REMOVE, "/var/lib/systemd/credential.secret"},
+    {SEAL_REMOVE, "/var/lib/random-seed"},
+    {SEAL_REMOVE, "/var/lib/urandom/random-seed"},
+    {SEAL_REMOVE, "/var/lib/misc/random-seed"},
+    {SEAL_CLEAR, "/var/lib/seedrng"},
+    {SEAL_REMOVE, "/boot/loader/random-seed"},
+    {SEAL_REMOVE, "/boot/efi/loader/random-seed"},
+    {SEAL_REMOVE, "/efi/loader/random-seed"},
+    /* the first boot's state, and what it writes */
+    {SEAL_CLEAR, "/var/lib/cloud"},
+    {SEAL_REMOVE, "/etc/netplan/50-cloud-init.yaml"},
+    {SEAL_REMOVE, "/etc/network/interfaces.d/50-cloud-init*"},
+    {SEAL_REMOVE, "/etc/NetworkManager/system-connections/cloud-init-*"},
+    {SEAL_REMOVE, "/etc/udev/rules.d/70-persistent-net.rules"},
+    /* the network's */
+    {SEAL_CLEAR, "/var/lib/dhcp"},
+    {SEAL_CLEAR, "/var/lib/dhclient"},
+    {SEAL_CLEAR, "/var/lib/dhcpcd"},
+    {SEAL_REMOVE, "/etc/dhcpcd.duid"},
+    {SEAL_REMOVE, "/etc/dhcpcd.secret"},
+    {SEAL_REMOVE, "/var/lib/NetworkManager/*.lease"},
+    {SEAL_REMOVE, "/var/lib/NetworkManager/secret_key"},
+    {SEAL_REMOVE, "/var/lib/NetworkManager/seen-bssids"},
+    {SEAL_REMOVE, "/var/lib/NetworkManager/timestamps"},
+    /* services that know this machine */
+    {SEAL_REMOVE, "/etc/popularity-contest.conf"},
+    {SEAL_CLEAR, "/var/lib/ubuntu-advantage/private"},
+    /* logs, after the journal, whose folders are named by machine-id */
+    {SEAL_CLEAR, "/var/log/journal"},
+    {SEAL_LOGS, "/var/log"},
+    /* package managers' caches and old copies */
+    {SEAL_CLEAR, "/var/lib/apt/lists"},
+    {SEAL_CLEAR, "/var/cache/apt/archives"},
+    {SEAL_REMOVE, "/var/cache/apt/*.bin"},
+    {SEAL_CLEAR, "/var/cache/apk"},
+    {SEAL_CLEAR, "/var/cache/dnf"},
+    {SEAL_CLEAR, "/var/cache/yum"},
+    {SEAL_REMOVE, "/var/lib/dpkg/*-old"},
+    {SEAL_REMOVE, "/var/cache/debconf/*-old"},
+    {SEAL_REMOVE, "/var/cache/ldconfig/aux-cache"},
+    /* what people leave behind */
+    {SEAL_CLEAR, "/tmp"},
+    {SEAL_CLEAR, "/var/tmp"},
+    {SEAL_CLEAR, "/run"},
+    {SEAL_REMOVE, "/root/.*_history"},
+    {SEAL_REMOVE, "/root/.lesshst"},
+    {SEAL_REMOVE, "/root/.viminfo"},
+    {SEAL_REMOVE, "/home/*/.*_history"},
+};
+
+static const char *const old_logs[] = {"*.gz", "*.xz", "*.zst", "*.old", "*.[0-9]", "*.[0-9][0-9]"};
+
+struct seal {
+    struct disk *disk;
+    const struct disk_writer *w;
+    struct arena *arena;
+    const char **done;
+    size_t count;
+    bool assert_only;
+};
+
+static bool still_there(struct error **err, const char *path, const char *why)
+{
+    return error_set(err, ERROR_GUEST, "%s is in the image and must not be: %s", path, why);
+}
+
+static void note(struct seal *s, const char *path)
+{
+    const char *copy = arena_strdup(s->arena, path);
+    arena_append(s->arena, s->done, s->count, copy);
+    log_debug("seal: %s", path);
+}
+
+static bool take_away(struct seal *s, const char *path, struct error **err)
+{
+    if (s->assert_only)
+        return still_there(err, path, "it belongs to one machine");
+    if (!s->w->remove(s->disk, path, err))
+        return false;
+    note(s, path);
+    return true;
+}
+
+static bool empty(struct seal *s, const char *path, const struct disk_stat *st, struct error **err)
+{
+    if (!S_ISREG(st->mode) || st->size == 0)
+        return true;
+    if (s->assert_only)
+        return still_there(err, path, "it should be empty");
+    if (!s->w->truncate(s->disk, path, err))
+        return false;
+    note(s, path);
+    return true;
+}
+
+static bool clear(struct seal *s, const char *path, struct error **err)
+{
+    autonames char **names = NULL;
+    if (!s->w->list(s->disk, path, &names, err))
+        return false;
+    for (size_t i = 0; names[i]; i++) {
+        autofree char *child = path_join(path, names[i]);
+        if (!take_away(s, child, err))
+            return false;
+    }
+    return true;
+}
+
+static bool is_old_log(const char *name)
+{
+    for (size_t i = 0; i < COUNT(old_logs); i++)
+        if (fnmatch(old_logs[i], name, 0) == 0)
+            return true;
+    return false;
+}
+
+static bool empty_logs(struct seal *s, const char *path, unsigned depth, struct error **err)
+{
+    autonames char **names = NULL;
+    if (!s->w->list(s->disk, path, &names, err))
+        return false;
+    for (size_t i = 0; names[i]; i++) {
+        autofree char *child = path_join(path, names[i]);
+        struct disk_stat st;
+        bool found, ok = true;
+        if (!s->w->stat(s->disk, child, false, &st, &found, err))
+            return false;
+        if (found && S_ISDIR(st.mode))
+            ok = depth < 16 ? empty_logs(s, child, depth + 1, err) : take_away(s, child, err);
+        else if (found && S_ISREG(st.mode))
+            ok = is_old_log(names[i]) ? take_away(s, child, err) : empty(s, child, &st, err);
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+static bool act(struct seal *s, enum action action, const char *path, struct error **err)
+{
+    struct disk_stat st;
+    bool found;
+    bool follow = action != SEAL_REMOVE && action != SEAL_REMOVE_FILE;
+    if (!s->w->stat(s->disk, path, follow, &st, &found, err))
+        return false;
+    if (!found)
+        return true;
+    switch (action) {
+    case SEAL_REMOVE:
+        return take_away(s, path, err);
+    case SEAL_REMOVE_FILE:
+        return !S_ISREG(st.mode) || take_away(s, path, err);
+    case SEAL_EMPTY:
+        return empty(s, path, &st, err);
+    case SEAL_CLEAR:
+        return !S_ISDIR(st.mode) || clear(s, path, err);
+    case SEAL_LOGS:
+        return !S_ISDIR(st.mode) || empty_logs(s, path, 0, err);
+    }
+    return true;
+}
+
+/* Goes down the pattern component by component; only those with wildcards are listed. */
+static bool expand(struct seal *s, enum action action, const char *folder, const char *pattern,
+                   struct error **err)
+{
+    size_t n = strcspn(pattern, "/");
+    const char *rest = pattern[n] ? pattern + n + 1 : NULL;
+    autofree char *name = strndup(pattern, n);
+    if (!name)
+        abort();
+    if (!strpbrk(name, "*?[")) {
+        autofree char *path = path_join(folder, name);
+        return rest ? expand(s, action, path, rest, err) : act(s, action, path, err);
+    }
+    autonames char **names = NULL;
+    if (!s->w->list(s->disk, folder, &names, err))
+        return false;
+    for (size_t i = 0; names[i]; i++) {
+        if (fnmatch(name, names[i], 0) != 0)
+            continue;
+        autofree char *path = path_join(folder, names[i]);
+        if (!(rest ? expand(s, action, path, rest, err) : act(s, action, path, err)))
+            return false;
+    }
+    return true;
+}
+
+static bool go_through(struct seal *s, struct error **err)
+{
+    for (size_t i = 0; i < COUNT(identities); i++)
+        if (!expand(s, identities[i].action, "/", identities[i].path + 1, err))
+            return false;
+    return true;
+}
+
+/* Without the file systemd takes the first boot for a factory reset and presets every unit; the
+ * empty file means "make an id, keep the rest" (machine-id(5)). */
+static bool make_machine_id(struct seal *s, const struct seal_options *o, struct error **err)
+{
+    struct disk_stat st;
+    bool found;
+    if (!s->w->stat(s->disk, "/etc/machine-id", false, &st, &found, err))
+        return false;
+    if (found)
+        return true;
+    /* One empty file as a ustar archive (POSIX.1 pax): header, two blocks of zeros. */
+    unsigned char tar[3 * 512] = {0};
+    char *h = (char *)tar;
+    memcpy(h, "etc/machine-id", 14);
+    memcpy(h + 100,
+           "0000444\0"
+           "0000000\0"
+           "0000000\0"
+           "00000000000",
+           36);
+    snprintf(h + 136, 12, "%011llo", (unsigned long long)o->epoch & 077777777777ULL);
+    memset(h + 148, ' ', 8);
+    h[156] = '0';
+    memcpy(h + 257,
+           "ustar\0"
+           "00",
+           8);
+    unsigned sum = 0;
+    for (size_t i = 0; i < 512; i++)
+        sum += tar[i];
+    snprintf(h + 148, 8, "%06o", sum);
+    autotempdir char *folder = NULL;
+    if (!file_temp_dir(o->tmp, ".seal-", &folder, err))
+        return false;
+    autofree char *path = path_join(folder, "machine-id.tar");
+    return file_write(path, tar, sizeof tar, 0600, err) && s->w->lay(s->disk, path, err);
+}
+
+bool bake_seal(struct disk *d, const struct seal_options *o, struct arena *a,
+               const char *const **removed, struct error **err)
+{
+    struct seal s = {.disk = d, .w = d->writer, .arena = a};
+    if (!go_through(&s, err) || (o->init == INIT_SYSTEMD && !make_machine_id(&s, o, err)))
+        return error_wrap(err, "cannot seal the image");
+    const char *end = NULL;
+    arena_append(a, s.done, s.count, end);
+    *removed = s.done;
+    return true;
+}
+
+static bool assert_never(struct seal *s, const char *const *paths, struct error **err)
+{
+    for (size_t i = 0; paths && paths[i]; i++) {
+        struct disk_stat st;
+        bool found;
+        if (!s->w->stat(s->disk, paths[i], false, &st, &found, err))
+            return false;
+        if (found)
+            return still_there(err, paths[i],
+                               "the distribution makes it new on each machine; find what put it "
+                               "there (a 'run:' command that started the distribution?)");
+    }
+    return true;
+}
+
+bool bake_seal_assert(struct disk *d, const struct seal_options *o, struct error **err)
+{
+    struct seal s = {.disk = d, .w = d->writer, .assert_only = true};
+    return go_through(&s, err) && assert_never(&s, o->never_baked, err);
+}
