@@ -1,0 +1,329 @@
+#include "bake/bootstrap.h"
+
+#include "bake/apt_sources.h"
+#include "bake/bootstrap_disk.h"
+#include "bake/bootstrap_files.h"
+#include "base/arena.h"
+#include "base/file.h"
+#include "base/interrupt.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/process.h"
+#include "base/progress.h"
+#include "base/text.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Raised when what is made of the same inputs changes. */
+enum { FORMAT = 1 };
+
+static const char keyring[] = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/* Beside Debian's own defaults: documentation and translations stay out, for good, since the file
+ * stays in the guest; licences stay. */
+static const char *const mmdebstrap_options[] = {
+    "--variant=minbase",
+    "--format=tar",
+    "--skip=check/signed-by",
+    "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",
+    "--aptopt=Acquire::Languages \"none\"",
+    "--dpkgopt=path-exclude=/usr/share/man/*",
+    "--dpkgopt=path-exclude=/usr/share/info/*",
+    "--dpkgopt=path-exclude=/usr/share/locale/*",
+    "--dpkgopt=path-include=/usr/share/locale/locale.alias",
+    "--dpkgopt=path-exclude=/usr/share/doc/*",
+    "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+    "--essential-hook=tar-in overlay.tar /",
+};
+
+/* What the inputs come to. */
+struct inputs {
+    struct arena *arena;
+    const char **packages; /* built-in and asked for: sorted, each once, NULL-terminated */
+    size_t count;
+    const char *sources; /* deb822 */
+};
+
+static int compare_names(const void *x, const void *y)
+{
+    return strcmp(*(const char *const *)x, *(const char *const *)y);
+}
+
+/* Debian policy 5.6.7 */
+static bool is_package_name(const char *s)
+{
+    if (!isalnum((unsigned char)s[0]) || !s[1])
+        return false;
+    for (; *s; s++)
+        if (!islower((unsigned char)*s) && !isdigit((unsigned char)*s) && !strchr("+-.", *s))
+            return false;
+    return true;
+}
+
+static bool is_suite(const char *s)
+{
+    if (!islower((unsigned char)s[0]))
+        return false;
+    for (; *s; s++)
+        if (!islower((unsigned char)*s) && !isdigit((unsigned char)*s) && !strchr("-.", *s))
+            return false;
+    return true;
+}
+
+static bool collect_packages(const struct bootstrap *b, struct inputs *in, struct error **err)
+{
+    for (const char *const *p = bootstrap_packages; *p; p++)
+        arena_append(in->arena, in->packages, in->count, *p);
+    for (const char *const *p = b->packages; p && *p; p++) {
+        if (!is_package_name(*p))
+            return error_set(err, ERROR_INPUT, "\"%s\" is not the name of a Debian package", *p);
+        arena_append(in->arena, in->packages, in->count, *p);
+    }
+    qsort(in->packages, in->count, sizeof *in->packages, compare_names);
+    size_t kept = 0;
+    for (size_t i = 0; i < in->count; i++)
+        if (!kept || strcmp(in->packages[kept - 1], in->packages[i]) != 0)
+            in->packages[kept++] = in->packages[i];
+    in->count = kept;
+    const char *end = NULL;
+    arena_append(in->arena, in->packages, kept, end);
+    return true;
+}
+
+/* The mirror alone, or the host's sources for the suite, or Debian's servers. */
+static bool collect_sources(const struct bootstrap *b, struct inputs *in, struct error **err)
+{
+    struct apt_sources all = {0}, used = {0};
+    const struct apt_selection selection = {.suite = b->suite,
+                                            .architecture = b->architecture,
+                                            .keyring = keyring,
+                                            .lists = "/var/lib/apt/lists"};
+    if (b->mirror) {
+        const char *why = apt_uri_refused(b->mirror);
+        if (why)
+            return error_set(err, ERROR_INPUT, "the mirror's URL cannot be used: %s", why);
+        const struct apt_source one = {
+            .uri = b->mirror, .suite = b->suite, .components = "main", .signed_by = keyring};
+        arena_append(in->arena, used.items, used.count, one);
+    } else {
+        if (!apt_sources_read(in->arena, "/etc/apt", &all, err))
+            return error_wrap(err, "cannot read the host's apt sources");
+        apt_sources_select(in->arena, &all, &selection, &used);
+    }
+    if (!used.count) {
+        const char *suites[] = {b->suite, arena_printf(in->arena, "%s-updates", b->suite),
+                                arena_printf(in->arena, "%s-security", b->suite)};
+        static const char *const uris[] = {"http://deb.debian.org/debian",
+                                           "http://deb.debian.org/debian",
+                                           "http://deb.debian.org/debian-security"};
+        for (size_t i = 0; i < COUNT(suites); i++) {
+            const struct apt_source one = {
+                .uri = uris[i], .suite = suites[i], .components = "main", .signed_by = keyring};
+            arena_append(in->arena, used.items, used.count, one);
+        }
+    }
+    in->sources = apt_sources_deb822(in->arena, &used);
+    return true;
+}
+
+static bool collect(const struct bootstrap *b, struct inputs *in, struct error **err)
+{
+    if (strcmp(b->os, "debian") != 0)
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "a base of \"%s\" cannot be made from packages: only debian can", b->os);
+    if (strcmp(b->architecture, "amd64") != 0)
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "a base for %s cannot be made from packages: only for amd64",
+                         b->architecture);
+    if (!is_suite(b->suite))
+        return error_set(err, ERROR_INPUT, "\"%s\" is not the name of a suite, such as bookworm",
+                         b->suite);
+    return collect_packages(b, in, err) && collect_sources(b, in, err);
+}
+
+static void add_strings(json_t *object, const char *key, const char *const *strings)
+{
+    json_t *array = json_array();
+    for (; strings && *strings; strings++)
+        json_array_append_new(array, json_string(*strings));
+    json_set(object, key, array);
+}
+
+static void make_key(const struct bootstrap *b, const struct inputs *in, char key[SHA256_HEX])
+{
+    autojson json_t *j = json_object(), *files = NULL;
+    json_set_string(j, "kind", "bootstrap");
+    json_set_integer(j, "format", FORMAT);
+    json_set_string(j, "os", b->os);
+    json_set_string(j, "suite", b->suite);
+    json_set_string(j, "architecture", b->architecture);
+    json_set_integer(j, "epoch", b->epoch);
+    json_set_string(j, "sources", in->sources);
+    add_strings(j, "packages", in->packages);
+    add_strings(j, "dropped", bootstrap_dropped);
+    json_t *options = json_array();
+    for (size_t i = 0; i < COUNT(mmdebstrap_options); i++)
+        json_array_append_new(options, json_string(mmdebstrap_options[i]));
+    json_set(j, "options", options);
+    json_set_string(j, "grub", bootstrap_grub_early);
+    files = json_object();
+    for (const struct bootstrap_file *f = bootstrap_files; f->path; f++)
+        json_set(
+            files, f->path,
+            json_pack("[iss]", (int)f->mode, f->content ? f->content : "", f->link ? f->link : ""));
+    json_object_set(j, "files", files);
+    autofree char *text = json_canonical(j);
+    char hex[DIGEST_HEX_MAX];
+    digest_bytes(DIGEST_SHA256, text, strlen(text), hex);
+    memcpy(key, hex, SHA256_HEX - 1);
+    key[SHA256_HEX - 1] = '\0';
+}
+
+bool bootstrap_key(const struct bootstrap *b, char key[SHA256_HEX], struct error **err)
+{
+    autoarena struct arena *arena = arena_new();
+    struct inputs in = {.arena = arena};
+    if (!collect(b, &in, err))
+        return false;
+    make_key(b, &in, key);
+    return true;
+}
+
+/* What must be installed, and the Debian package that has it. */
+static bool check_host(struct error **err)
+{
+    static const struct {
+        const char *program, *package;
+        bool for_user;
+    } programs[] = {
+        {"mmdebstrap", "mmdebstrap", false},
+        {"sfdisk", "fdisk", false},
+        {"mke2fs", "e2fsprogs", false},
+        {"mkfs.vfat", "dosfstools", false},
+        {"mmd", "mtools", false},
+        {"mcopy", "mtools", false},
+        {"grub-mkimage", "grub-common", false},
+        {"newuidmap", "uidmap", true},
+        {"unshare", "util-linux", true},
+    };
+    for (size_t i = 0; i < COUNT(programs); i++) {
+        autofree char *path = process_find(programs[i].program);
+        if (!path && (!programs[i].for_user || geteuid() != 0))
+            return error_set(err, ERROR_HOST,
+                             "%s is not installed, which a base made from packages needs: install "
+                             "the package %s",
+                             programs[i].program, programs[i].package);
+    }
+    if (access(keyring, R_OK) != 0)
+        return error_set(err, ERROR_HOST,
+                         "Debian's archive keys, %s, are not there: install the package "
+                         "debian-archive-keyring",
+                         keyring);
+    return true;
+}
+
+static bool write_overlay(const char *path, int64_t epoch, struct error **err)
+{
+    autobuffer struct buffer tar = {0};
+    for (const struct bootstrap_file *f = bootstrap_files; f->path; f++)
+        tar_add(&tar, f->path, f->mode, f->content, f->link, epoch);
+    tar_end(&tar);
+    return file_write(path, tar.data, tar.size, 0644, err);
+}
+
+/* mmdebstrap's lines, "I: installing essential packages...", as notes beside the bar. */
+static void on_line(const char *line, void *data)
+{
+    (void)data;
+    static const char *const shown[] = {"running apt-get update",
+                                        "downloading packages",
+                                        "extracting archives",
+                                        "installing",
+                                        "cleaning",
+                                        "creating tarball"};
+    if (!text_starts_with(line, "I: "))
+        return;
+    for (size_t i = 0; i < COUNT(shown); i++)
+        if (text_starts_with(line + 3, shown[i]))
+            progress_note("%.*s", (int)strcspn(line + 3, "."), line + 3);
+}
+
+static bool run_mmdebstrap(const struct bootstrap *b, const struct inputs *in, const char *work,
+                           const char *temporary, struct error **err)
+{
+    autobuffer struct buffer include = {0};
+    buffer_puts(&include, "--include=");
+    for (size_t i = 0; i < in->count; i++)
+        buffer_printf(&include, "%s%s", i ? "," : "", in->packages[i]);
+    const char *argv[COUNT(mmdebstrap_options) + 8] = {"mmdebstrap"};
+    size_t n = 1;
+    for (size_t i = 0; i < COUNT(mmdebstrap_options); i++)
+        argv[n++] = mmdebstrap_options[i];
+    argv[n++] = geteuid() == 0 ? "--mode=root" : "--mode=unshare";
+    autofree char *architecture = NULL, *epoch = NULL, *tmpdir = NULL;
+    if (asprintf(&architecture, "--architectures=%s", b->architecture) < 0 ||
+        asprintf(&epoch, "SOURCE_DATE_EPOCH=%lld", (long long)b->epoch) < 0 ||
+        asprintf(&tmpdir, "TMPDIR=%s", temporary) < 0)
+        abort();
+    argv[n++] = architecture;
+    argv[n++] = include.data;
+    argv[n++] = b->suite;
+    argv[n++] = "made.tar";
+    argv[n++] = "-";
+    const char *env[] = {epoch, tmpdir, "LC_ALL=C.UTF-8", NULL};
+    struct process p = {.argv = argv,
+                        .env = env,
+                        .cwd = work,
+                        .input = in->sources,
+                        .input_size = strlen(in->sources),
+                        .timeout_seconds = 3600,
+                        .log_output = true,
+                        .on_line = on_line};
+    return process_check(&p, ERROR_UNREACHABLE, NULL, err);
+}
+
+static bool make_tree(const struct bootstrap *b, const struct inputs *in, const char *work,
+                      struct tar_totals *totals, struct error **err)
+{
+    autofree char *overlay = path_join(work, "overlay.tar"), *made = path_join(work, "made.tar");
+    autofree char *tree = path_join(work, "tree.tar");
+    if (!write_overlay(overlay, b->epoch, err) || !run_mmdebstrap(b, in, work, work, err))
+        return false;
+    autoclose int from = open(made, O_RDONLY | O_CLOEXEC);
+    autoclose int to = open(tree, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (from < 0 || to < 0)
+        return error_errno(err, ERROR_HOST, errno, "cannot open the tree of the base");
+    return tar_copy_without(from, to, bootstrap_dropped, totals, err) &&
+           file_remove_tree(made, err);
+}
+
+bool bootstrap_make(const struct bootstrap *b, const char *raw, struct error **err)
+{
+    autoarena struct arena *arena = arena_new();
+    struct inputs in = {.arena = arena};
+    char key[SHA256_HEX];
+    struct tar_totals totals;
+    autotempdir char *work = NULL;
+    if (!collect(b, &in, err) || !check_host(err) ||
+        !file_temp_dir(b->scratch, "bootstrap-", &work, err))
+        return false;
+    make_key(b, &in, key);
+    progress_step("make the base from %s's packages", b->suite);
+    autofree char *tree = path_join(work, "tree.tar"), *parts = path_join(work, "disk");
+    if (!make_tree(b, &in, work, &totals, err))
+        return error_wrap(err, "cannot make a base from %s's packages", b->suite);
+    progress_note("laying out the disk");
+    struct bootstrap_disk d = {
+        .raw = raw, .work = parts, .tar = tree, .totals = totals, .seed = key, .epoch = b->epoch};
+    if (!file_make_dirs(parts, 0700, err) || !bootstrap_disk_make(&d, err)) {
+        unlink(raw);
+        return error_wrap(err, "cannot make the disk of the base");
+    }
+    progress_done();
+    return true;
+}

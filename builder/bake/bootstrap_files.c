@@ -1,0 +1,135 @@
+#include "bake/bootstrap_files.h"
+
+#include <stddef.h>
+
+const char *const bootstrap_packages[] = {
+    "apparmor", /* without it docker.io starts no container on Debian's kernel */
+    "ca-certificates",
+    "cloud-guest-utils", /* growpart */
+    "cloud-init",
+    "dbus",
+    "e2fsprogs",
+    "initramfs-tools",
+    "iproute2",
+    "kmod",
+    "libpam-systemd",
+    "linux-image-cloud-amd64",
+    "netbase",
+    "netplan.io",
+    "openssh-server",
+    "procps",
+    "python3",
+    "qemu-guest-agent",
+    "sudo",
+    "systemd-resolved",
+    "systemd-sysv",
+    "systemd-timesyncd",
+    "tzdata",
+    "udev",
+    "usr-is-merged", /* in place of usrmerge, which needs the whole of perl */
+    "zstd",          /* for the initramfs */
+    NULL,
+};
+
+const char bootstrap_grub_early[] =
+    "search --no-floppy --label " BOOTSTRAP_BOOT_LABEL " --set=root\n"
+    "set prefix=($root)/grub\n";
+
+/* /vmlinuz and /initrd.img on the boot partition are links that the kernel packages keep pointed at
+ * the newest kernel (/etc/kernel-img.conf), so that an upgrade needs no grub package. */
+const char bootstrap_grub_cfg[] =
+    "# No package writes this file. /vmlinuz and /initrd.img are links that the kernel\n"
+    "# packages keep at the newest kernel (kernel-img.conf(5)); the .old ones at the one before.\n"
+    "set default=0\n"
+    "set timeout_style=hidden\n"
+    "set timeout=1\n"
+    "if [ \"$grub_platform\" = pc ]; then\n"
+    "  if serial --unit=0 --speed=115200; then\n"
+    "    terminal_input console serial\n"
+    "    terminal_output console serial\n"
+    "  fi\n"
+    "fi\n"
+    "search --no-floppy --label " BOOTSTRAP_BOOT_LABEL " --set=root\n"
+    "set arguments=\"root=LABEL=" BOOTSTRAP_ROOT_LABEL " ro console=tty0 console=ttyS0,115200\"\n"
+    "menuentry 'Linux' {\n"
+    "  linux /vmlinuz $arguments\n"
+    "  initrd /initrd.img\n"
+    "}\n"
+    "menuentry 'Linux, the kernel before' {\n"
+    "  linux /vmlinuz.old $arguments\n"
+    "  initrd /initrd.img.old\n"
+    "}\n"
+    "menuentry 'Linux, rescue' {\n"
+    "  linux /vmlinuz $arguments systemd.unit=rescue.target\n"
+    "  initrd /initrd.img\n"
+    "}\n";
+
+static const char fstab[] = "LABEL=" BOOTSTRAP_ROOT_LABEL " / ext4 discard,errors=remount-ro 0 1\n"
+                            "LABEL=" BOOTSTRAP_BOOT_LABEL " /boot ext4 defaults 0 2\n"
+                            "LABEL=" BOOTSTRAP_ESP_LABEL " /boot/efi vfat umask=0077 0 0\n";
+
+/* locale: locale-gen on the first boot costs half a minute of a slow machine. */
+static const char cloud_cfg[] = "datasource_list: [NoCloud, None]\n"
+                                "locale: false\n"
+                                "apt:\n"
+                                "  preserve_sources_list: true\n";
+
+/* A guest without a network, or with a second one that gives no address, is not a failed unit. */
+static const char wait_online[] =
+    "[Service]\n"
+    "ExecStart=\n"
+    "ExecStart=-/lib/systemd/systemd-networkd-wait-online --any --timeout=30\n";
+
+#define UNIT(name) "/lib/systemd/system/" name
+#define WANTS(target, unit)                                                                        \
+    {                                                                                              \
+        "etc/systemd/system/" target ".wants/" unit, 0777, NULL, UNIT(unit)                        \
+    }
+
+const struct bootstrap_file bootstrap_files[] = {
+    {"etc/fstab", 0644, fstab, NULL},
+    {"etc/hostname", 0644, "debian\n", NULL},
+    {"etc/hosts", 0644,
+     "127.0.0.1 localhost\n127.0.1.1 debian\n"
+     "::1 localhost ip6-localhost ip6-loopback\nff02::1 ip6-allnodes\nff02::2 ip6-allrouters\n",
+     NULL},
+    {"etc/kernel-img.conf", 0644, "do_symlinks = yes\nlink_in_boot = yes\n", NULL},
+    {"etc/cloud/", 0755, NULL, NULL},
+    {"etc/cloud/cloud.cfg.d/", 0755, NULL, NULL},
+    {"etc/cloud/cloud.cfg.d/90-base.cfg", 0644, cloud_cfg, NULL},
+    {"etc/systemd/system/", 0755, NULL, NULL},
+    {"etc/systemd/system/multi-user.target.wants/", 0755, NULL, NULL},
+    {"etc/systemd/system/network-online.target.wants/", 0755, NULL, NULL},
+    {"etc/systemd/system/sockets.target.wants/", 0755, NULL, NULL},
+    {"etc/systemd/system/sysinit.target.wants/", 0755, NULL, NULL},
+    {"etc/systemd/system/systemd-networkd-wait-online.service.d/", 0755, NULL, NULL},
+    {"etc/systemd/system/systemd-networkd-wait-online.service.d/10-base.conf", 0644, wait_online,
+     NULL},
+    {"etc/systemd/system/dbus-org.freedesktop.network1.service", 0777, NULL,
+     UNIT("systemd-networkd.service")},
+    WANTS("multi-user.target", "systemd-networkd.service"),
+    WANTS("network-online.target", "systemd-networkd-wait-online.service"),
+    WANTS("sockets.target", "systemd-networkd.socket"),
+    WANTS("sysinit.target", "systemd-network-generator.service"),
+    {"boot/", 0755, NULL, NULL},
+    {"boot/efi/", 0755, NULL, NULL},
+    {"boot/grub/", 0755, NULL, NULL},
+    {"boot/grub/grub.cfg", 0644, bootstrap_grub_cfg, NULL},
+    {NULL, 0, NULL, NULL},
+};
+
+const char *const bootstrap_dropped[] = {
+    "etc/ssh/ssh_host_*",
+    "var/lib/dbus/machine-id",
+    "var/lib/systemd/random-seed",
+    "var/lib/systemd/credential.secret",
+    "var/lib/cloud/*",
+    "var/cache/debconf/*-old",
+    "var/cache/ldconfig/*",
+    "var/lib/dpkg/*-old",
+    "var/log/*.log",
+    "var/log/apt/*",
+    "var/log/journal/*",
+    "dev/*",
+    NULL,
+};
