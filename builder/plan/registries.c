@@ -55,7 +55,7 @@ bool registries_check_name(const struct text_at *name, struct error **err)
         host += 2;
     size_t n = strspn(host, HOST_CHARACTERS);
     size_t all = strspn(host, PATH_CHARACTERS);
-    if (n && (!host[n] || host[n] == '/') && !host[all])
+    if (n && (!host[n] || host[n] == '/') && !host[all] && !strstr(host, "//"))
         return true;
     return error_set_at(err, ERROR_INPUT, name->place,
                         "'%s' is not the name of a registry: host[:port], as in image names",

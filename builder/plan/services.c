@@ -357,9 +357,10 @@ static const struct init_table {
     [INIT_UNKNOWN] = {NULL, NULL, NULL},
 };
 
-static bool check_name(const struct text_at *s, struct error **err)
+/* A runlevel in front of the name is looked at by the init system that has runlevels. */
+static bool check_name(const struct text_at *s, bool runlevels_known, struct error **err)
 {
-    const char *slash = strchr(s->text, '/');
+    const char *slash = runlevels_known ? strchr(s->text, '/') : NULL;
     return is_unit_name(slash ? slash + 1 : s->text) ||
            error_set_at(err, ERROR_INPUT, s->place, "'%s' is not the name of a service", s->text);
 }
@@ -371,7 +372,7 @@ bool builder_services(struct builder *b, struct error **err)
     const struct init_table *init = &inits[builder_init(b)];
     for (size_t i = 0; i < enable->count + disable->count; i++)
         if (!check_name(i < enable->count ? &enable->items[i] : &disable->items[i - enable->count],
-                        err))
+                        builder_init(b) != INIT_SYSTEMD, err))
             return false;
     if (!init->enable) {
         if (!b->facts) {
