@@ -288,7 +288,7 @@ static bool empty_folder(struct ext4_disk *d, const struct ext4_place *at, unsig
         struct ext2_inode_large inode;
         in->parent = at->node;
         in->node = (struct ext4_node){at->node.on, names[i].ino};
-        strcpy(in->name, names[i].name);
+        memcpy(in->name, names[i].name, sizeof in->name);
         int n = snprintf(in->path, sizeof in->path, "%s/%s", at->path, names[i].name);
         if (n < 0 || (size_t)n >= sizeof in->path)
             return error_set(err, ERROR_INPUT, "%s: the path is too long", at->path);

@@ -162,19 +162,36 @@ static bool step(struct walk *w, const char *name, bool last, bool follow, struc
     if (last || !there.ino) {
         out->parent = folder && last ? here : (struct ext4_node){here.on, 0};
         out->node = there;
-        strcpy(out->name, there.on == here.on ? name : "");
-        strcpy(out->path, w->path);
+        snprintf(out->name, sizeof out->name, "%s", there.on == here.on ? name : "");
+        memcpy(out->path, w->path, sizeof out->path);
         *stop = true;
         return true;
     }
     return push(w, there, err);
 }
 
+/* As path_is_clean_absolute, but guests do have backslashes: systemd's escaped unit names. */
+static bool is_clean(const char *path)
+{
+    if (*path != '/' || strlen(path) >= EXT4_MAX_PATH)
+        return false;
+    for (const char *s = path; s[1]; s += strcspn(s + 1, "/") + 1) {
+        size_t n = strcspn(s + 1, "/");
+        if (n == 0 || (n == 1 && s[1] == '.') || (n == 2 && s[1] == '.' && s[2] == '.'))
+            return false;
+        if (s[n + 1] == '/' && s[n + 2] == '\0')
+            return false;
+        if (s[n + 1] == '\0')
+            break;
+    }
+    return true;
+}
+
 bool ext4_walk(struct ext4_disk *d, const char *path, bool follow, struct ext4_place *out,
                struct error **err)
 {
     *out = (struct ext4_place){0};
-    if (!path_is_clean_absolute(path) || strlen(path) >= EXT4_MAX_PATH)
+    if (!is_clean(path))
         return error_set(err, ERROR_INPUT, "'%s' is no clean absolute path", path);
     struct walk *w = calloc(1, sizeof *w);
     if (!w || !(w->rest = strdup(path)))
@@ -193,11 +210,12 @@ bool ext4_walk(struct ext4_disk *d, const char *path, bool follow, struct ext4_p
         !stop) { /* ends in a folder that we stand in: the root, or by way of a link to `..` */
         size_t top = w->depth - 1;
         out->node = w->stack[top].node;
-        strcpy(out->path, *w->path ? w->path : "/");
+        snprintf(out->path, sizeof out->path, "%s", *w->path ? w->path : "/");
         if (top > 0) {
             struct ext4_node above = w->stack[top - 1].node;
             out->parent = above;
-            strcpy(out->name, above.on == out->node.on ? path_basename(out->path) : "");
+            snprintf(out->name, sizeof out->name, "%s",
+                     above.on == out->node.on ? path_basename(out->path) : "");
         }
     }
     free(w->rest);
