@@ -52,10 +52,12 @@ struct base {
     struct verify verify;
     const char *format; /* "qcow2", "raw", or NULL: by its first bytes, and only those two */
     /* BASE_BOOTSTRAP */
-    struct text_at os, suite; /* "debian", "bookworm" */
+    struct text_at suite; /* "bookworm" */
     struct text_list packages;
     struct text_at mirror; /* URL, or NULL: the host's own apt sources for that suite */
     /* both */
+    struct text_at os; /* "debian", "alpine", "ubuntu"; NULL: an image of which nobody said it */
+    const char *init;  /* "systemd", "openrc"; NULL: not known before the facts of the image */
     enum firmware firmware;
     const char *seed; /* "cloud-init", "tiny-cloud" or "none" */
     const char *user; /* login name that the image is made for, or NULL */
@@ -65,10 +67,10 @@ struct base {
 struct source {
     struct text_at url; /* URL or absolute path, `@{version}` and `@{arch}` already filled in */
     struct verify verify;
-    const char *unpack;        /* NULL, or "tar", "zip": the archive's members go below `to` */
-    struct text_list members;  /* only these members; empty: all */
-    struct text_at to;         /* absolute guest path (a file, or with unpack a folder) */
-    mode_t mode;               /* of the file (0644 unless said); with unpack 0: as in the archive */
+    const char *unpack;       /* NULL, or "tar", "zip": the archive's members go below `to` */
+    struct text_list members; /* only these members; empty: all */
+    struct text_at to;        /* absolute guest path (a file, or with unpack a folder) */
+    mode_t mode;              /* of the file (0644 unless said); with unpack 0: as in the archive */
 };
 
 struct registry {
@@ -100,11 +102,11 @@ enum repository_kind { REPOSITORY_APT, REPOSITORY_APK };
 struct repository {
     enum repository_kind kind;
     struct place place;
-    const char *url;                 /* http, https or file */
-    const char *suite;               /* apt; ends in "/" for a flat one */
-    struct text_list components;     /* apt */
-    struct text_at key;              /* absolute host path or URL of the public key */
-    const char *fingerprint;         /* apt: full fingerprint that the key must have, or NULL */
+    const char *url;             /* http, https or file */
+    const char *suite;           /* apt; ends in "/" for a flat one */
+    struct text_list components; /* apt */
+    struct text_at key;          /* absolute host path or URL of the public key */
+    const char *fingerprint;     /* apt: full fingerprint that the key must have, or NULL */
 };
 
 struct sysctl {
@@ -119,18 +121,18 @@ struct port_forward { /* host:guest as Compose writes it; ranges have count > 1 
 };
 
 struct boot {
-    uint64_t memory;                  /* bytes; 0: the contract's recommended */
-    unsigned memory_share;            /* percent of the host's, 0: none; then min and max hold */
+    uint64_t memory;       /* bytes; 0: the contract's recommended */
+    unsigned memory_share; /* percent of the host's, 0: none; then min and max hold */
     uint64_t memory_min, memory_max;
-    unsigned cpus;                    /* 0: default */
+    unsigned cpus; /* 0: default */
     struct text_at user;
     struct text_at hostname;
-    struct text_list ssh_keys;        /* public keys, literal (paths are read by inputs) */
-    struct text_list ssh_key_files;   /* absolute host paths */
+    struct text_list ssh_keys;         /* public keys, literal (paths are read by inputs) */
+    struct text_list ssh_key_files;    /* absolute host paths */
     struct text_at password_hash_file; /* absolute host path of a crypt(5) hash */
     const struct port_forward *ports;
     size_t port_count;
-    struct text_at address, gateway;  /* static IPv4: "10.0.0.50/24", "10.0.0.1" */
+    struct text_at address, gateway; /* static IPv4: "10.0.0.50/24", "10.0.0.1" */
     struct text_list nameservers;
 };
 
@@ -143,31 +145,31 @@ struct distribution {
     unsigned api_port;
     const char *const *never_baked; /* guest paths that must not exist in an image; ends in NULL */
     uint64_t memory_minimum, memory_recommended;
-    const char *config_path;  /* where `config:` is written, or NULL */
-    const char *config_text;  /* that file (YAML), or NULL */
+    const char *config_path; /* where `config:` is written, or NULL */
+    const char *config_text; /* that file (YAML), or NULL */
 };
 
 enum output { OUTPUT_QCOW2 = 1, OUTPUT_CIDATA = 2, OUTPUT_RAW = 4, OUTPUT_VMDK = 8 };
 
 struct recipe {
     struct arena *arena;
-    const char *file;    /* as the user named it, for messages */
-    const char *dir;     /* absolute folder of the recipe */
+    const char *file; /* as the user named it, for messages */
+    const char *dir;  /* absolute folder of the recipe */
     struct text_at name;
     const char *version; /* or NULL */
     const char *title;   /* NAME or NAME-VERSION: the folder below out/ */
     enum architecture arch;
     struct base base;
     struct distribution distribution;
-    uint64_t disk;            /* bytes; 0: as the base has it */
+    uint64_t disk; /* bytes; 0: as the base has it */
     struct place disk_place;
-    unsigned outputs;         /* enum output */
-    const char *compression;  /* "zstd", "zlib", "none" */
+    unsigned outputs;        /* enum output */
+    const char *compression; /* "zstd", "zlib", "none" */
     struct text_list packages;
-    bool recommends;          /* apt's Recommends, off unless asked */
+    bool recommends; /* apt's Recommends, off unless asked */
     const struct repository *repositories;
     size_t repository_count;
-    struct text_list overlays;      /* absolute host folders, in the order in which they are laid */
+    struct text_list overlays; /* absolute host folders, in the order in which they are laid */
     const struct inline_file *files;
     size_t file_count;
     const struct directory *directories;
@@ -182,34 +184,42 @@ struct recipe {
     struct text_list modules;
     const struct sysctl *sysctls;
     size_t sysctl_count;
-    struct text_list setuid;        /* guest paths that may be set-uid or set-gid */
-    const struct template_value { const char *name, *value; } *template_values;
-    size_t template_value_count;    /* what @{name} may say in NAME.in files */
+    struct text_list setuid; /* guest paths that may be set-uid or set-gid */
+    const struct template_value {
+        const char *name, *value;
+    } * template_values;
+    size_t template_value_count; /* what @{name} may say in NAME.in files */
     struct boot boot;
     /* Every file read to make this value: recipe, includes, profiles. Absolute paths. */
     const char *const *read_files;
     size_t read_file_count;
     /* Key path ("boot.memory") to where its value came from, for --explain. */
-    const struct provenance { const char *path, *value, *origin; } *provenance;
+    const struct provenance {
+        const char *path, *value, *origin;
+    } * provenance;
     size_t provenance_count;
 };
 
-struct recipe_override { /* --set K=V, or from INGOT_SET_… */
-    const char *path, *value, *origin;
+/* `--set K=V`, or INGOT_SET_a__b=V for the key a.b. K is a dotted path of keys; one with dots in it
+ * stands in double quotes, as in registries."docker.io".insecure; a `+` at the end appends to a
+ * list. V is a YAML scalar or flow value. Relative paths in it start from the current folder. */
+struct recipe_override {
+    const char *path, *value;
+    const char *origin; /* the place in messages: "--set disk=8GB", "INGOT_SET_disk" */
 };
 
 struct recipe_options {
     const struct recipe_override *overrides; /* in ascending precedence */
     size_t override_count;
     const char *const *search; /* folders in which names are looked up after the recipe's own; NULL
-                                  at the end (base/settings gives them) */
+                                  at the end */
 };
 
 enum severity { SEVERITY_ERROR, SEVERITY_WARNING };
 struct diagnostic {
     enum severity severity;
     struct place place;
-    const char *key;     /* "base.verify", or "" */
+    const char *key; /* "base.verify", or "" */
     const char *message;
 };
 struct diagnostics {
@@ -221,8 +231,8 @@ struct diagnostics {
 
 /* Reads a recipe with all that it includes. All errors and warnings of all files go to `found`;
  * *out is set only if there was no error. False without a diagnostic only for ERROR_HOST and the
- * like; with diagnostics, err holds the first error and how many more there are (ERROR_INPUT; too new
- * a recipe language is ERROR_UNSUPPORTED). Free with recipe_free. */
+ * like; with diagnostics, err holds the first error and how many more there are (ERROR_INPUT; too
+ * new a recipe language is ERROR_UNSUPPORTED). Free with recipe_free. */
 bool recipe_load(const char *path, const struct recipe_options *options, struct recipe **out,
                  struct diagnostics *found, struct error **err) must_check;
 void recipe_free(struct recipe *r);
@@ -232,8 +242,31 @@ void recipe_free(struct recipe *r);
 bool recipe_find(const char *given, const char *const *search, char **path, struct error **err)
     must_check;
 
+/* What can be looked up by name in a folder F: recipes are F/NAME.yaml, bases F/bases/NAME.yaml,
+ * distributions F/distributions/NAME.yaml, overlays the folders F/overlays/NAME and, where F is
+ * called `recipes`, F/../overlays/NAME. */
+enum recipe_lookup { LOOKUP_RECIPE, LOOKUP_BASE, LOOKUP_DISTRIBUTION, LOOKUP_OVERLAY };
+/* All names of a kind in the search folders, sorted; place.file is the file. Lives in the arena. */
+struct text_list recipe_names(struct arena *a, const char *const *search, enum recipe_lookup kind);
+
+/* The trees that the overlays are for this init system ("systemd", "openrc"; NULL:
+ * recipe->base.init), absolute, in the order in which they are laid. An overlay with a folder
+ * `common`, `systemd` or `openrc` is laid as common and then the init system's own; any other is a
+ * tree itself. With an init system that is not known, only what is common. Lives in the arena; the
+ * places are the overlays'. */
+struct text_list recipe_overlay_folders(struct arena *a, const struct recipe *r, const char *init);
+
+/* Splits the text of --set. ERROR_USAGE if it has no `=` or no key. */
+bool recipe_override_parse(struct arena *a, const char *text, struct recipe_override *out,
+                           struct error **err) must_check;
+/* The INGOT_SET_… variables of an environment (as in environ(7)), sorted by name. */
+void recipe_overrides_from_environment(struct arena *a, char *const *environment,
+                                       struct recipe_override **out, size_t *count);
+
 /* JSON Schema (draft 2020-12) of the recipe language, made from the key table. Caller owns it. */
 json_t *recipe_schema(void);
+/* The same for profiles: LOOKUP_BASE, LOOKUP_DISTRIBUTION. */
+json_t *recipe_profile_schema(enum recipe_lookup kind);
 /* The reference of docs/recipe.md, made from the key table: Markdown. Free it. */
 char *recipe_reference(void);
 

@@ -1,0 +1,220 @@
+#include "recipe/finish.h"
+
+#include "base/file.h"
+#include "base/text.h"
+#include "recipe/document.h"
+#include "recipe/find.h"
+#include "recipe/merge.h"
+
+#include "base/path.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <string.h>
+
+void finish_error(struct finish *f, struct place place, const char *key, const char *fmt, ...)
+{
+    autofree char *message = NULL;
+    va_list ap;
+    va_start(ap, fmt);
+    if (vasprintf(&message, fmt, ap) < 0)
+        abort();
+    va_end(ap);
+    diagnostics_error(f->binder->found, place, key, "%s", message);
+}
+
+/* --- filling in --------------------------------------------------------------------------------
+ */
+
+static const char *percent_encode(struct arena *a, const char *s)
+{
+    char *out = arena_alloc(a, strlen(s) * 3 + 1), *p = out;
+    for (; *s; s++) {
+        if (isalnum((unsigned char)*s) || strchr("-._~", *s))
+            *p++ = *s;
+        else
+            p += sprintf(p, "%%%02X", (unsigned char)*s);
+    }
+    return out;
+}
+
+const char *finish_fill(struct finish *f, struct text_at text, const char *key, const char *version)
+{
+    struct arena *a = f->binder->arena;
+    const struct {
+        const char *name, *value;
+    } values[] = {{"version", version},
+                  {"arch", architecture_name(f->draft->recipe.arch)},
+                  {"gnu_arch", architecture_gnu(f->draft->recipe.arch)}};
+    bool url = text.text && strstr(text.text, "://");
+    const char *out = "";
+    for (const char *p = text.text; p && *p;) {
+        const char *start = strstr(p, "@{");
+        const char *end = start ? strchr(start, '}') : NULL;
+        if (!end)
+            return arena_printf(a, "%s%s", out, p);
+        size_t i = 0, n = (size_t)(end - start - 2);
+        while (i < COUNT(values) &&
+               (strlen(values[i].name) != n || strncmp(start + 2, values[i].name, n) != 0))
+            i++;
+        if (i == COUNT(values) || !values[i].value) {
+            finish_error(f, text.place, key, "nothing is known to fill into '@{%.*s}'%s", (int)n,
+                         start + 2,
+                         i == COUNT(values) ? "; there are version, arch and gnu_arch"
+                                            : ": version is for the profiles of distributions "
+                                              "that have one");
+            return text.text;
+        }
+        out = arena_printf(a, "%s%.*s%s", out, (int)(start - p), p,
+                           url ? percent_encode(a, values[i].value) : values[i].value);
+        p = end + 1;
+    }
+    return text.text ? out : NULL;
+}
+
+/* --- profiles ----------------------------------------------------------------------------------
+ */
+
+bool finish_read_profile(struct finish *f, enum recipe_lookup kind, struct text_at name,
+                         const struct type *type, void *out)
+{
+    struct arena *a = f->binder->arena;
+    struct diagnostics *found = f->binder->found;
+    static const char *const what[] = {
+        [LOOKUP_BASE] = "base",
+        [LOOKUP_DISTRIBUTION] = "distribution",
+    };
+    const char *dir = f->draft->recipe.dir;
+    const char *file = find_named(a, dir, f->options->search, kind, name.text);
+    f->failed = true;
+    if (!file) {
+        finish_error(f, name.place, what[kind], "there is no %s called '%s'%s", what[kind],
+                     name.text, find_hint(a, dir, f->options->search, kind, name.text));
+        return false;
+    }
+    arena_append(a, f->read_files, f->read_file_count, file);
+    autoerror struct error *err = NULL;
+    autofree char *text = NULL;
+    autofree char *folder = path_dirname(file);
+    size_t size, errors = found->errors;
+    if (!file_read(file, DOCUMENT_MAX_BYTES + 1, &text, &size, &err)) {
+        finish_error(f, (struct place){file, 0, 0}, "", "%s", error_text(err));
+        return false;
+    }
+    struct document_source source = {.name = file, .dir = arena_strdup(a, folder), .origin = file};
+    struct node *n = document_parse(a, &source, text, size, found);
+    if (!n)
+        return false;
+    struct binder b = {.arena = a,
+                       .found = found,
+                       .prefix = what[kind],
+                       .provenance = f->binder->provenance,
+                       .provenance_count = f->binder->provenance_count};
+    bind(&b, type, n->kind == NODE_MAP ? merge(a, type, NULL, n, found) : n, "", out);
+    f->binder->provenance = b.provenance;
+    f->binder->provenance_count = b.provenance_count;
+    f->failed = found->errors > errors;
+    return !f->failed;
+}
+
+static struct text_at either(struct text_at first, struct text_at second)
+{
+    return first.text ? first : second;
+}
+
+static void take_image(struct finish *f, struct base_draft *d, const struct base_profile *p)
+{
+    const char *arch = architecture_name(f->draft->recipe.arch);
+    for (size_t i = 0; i < p->image_count; i++) {
+        const struct image_draft *image = &p->images[i];
+        if (strcmp(image->arch.text, arch) != 0)
+            continue;
+        if (d->verify.kind == VERIFY_NONE)
+            d->verify = image->verify;
+        d->image = image->image;
+        d->format = either(d->format, image->format);
+        d->firmware = either(d->firmware, image->firmware);
+        return;
+    }
+    finish_error(f, d->name.place, "base", "the base '%s' has no image for %s", d->name.text, arch);
+}
+
+/* Completes the draft from the profile that it names. */
+static void take_profile(struct finish *f, struct base_draft *d)
+{
+    struct base_profile p = {0};
+    if (!finish_read_profile(f, LOOKUP_BASE, d->name, &base_profile_type, &p))
+        return;
+    d->seed = either(d->seed, p.base.seed);
+    d->user = either(d->user, p.base.user);
+    d->os = either(d->os, p.base.os);
+    d->init = either(d->init, p.base.init);
+    if (d->image.text || d->bootstrap)
+        return;
+    if (p.base.bootstrap) {
+        d->bootstrap = true;
+        d->bootstrap_place = p.base.bootstrap_place;
+        d->bootstrap_os = p.base.bootstrap_os;
+        d->suite = p.base.suite;
+        d->mirror = p.base.mirror;
+        d->packages = p.base.packages;
+    } else {
+        take_image(f, d, &p);
+    }
+}
+
+static void check_base(struct finish *f, const struct base_draft *d, struct place place)
+{
+    if (d->image.text && d->bootstrap)
+        finish_error(f, place, "base", "must have either 'image' or 'bootstrap'");
+    else if (!d->image.text && !d->bootstrap)
+        finish_error(f, place, "base",
+                     "says nothing to bake upon: name a profile, or give 'image' or 'bootstrap'");
+    else if (d->image.text && d->verify.kind == VERIFY_NONE)
+        finish_error(
+            f, d->image.place, "base.verify",
+            "is missing: nothing is used unverified; say verify: {sha256: …}, {sha512: …} or "
+            "{checksums: URL}");
+    else if (d->bootstrap && d->verify.kind != VERIFY_NONE)
+        finish_error(f, d->verify.place, "base.verify",
+                     "goes with 'image'; packages are verified by their archive's signature");
+    if (d->bootstrap && d->os.text && d->bootstrap_os.text &&
+        strcmp(d->os.text, d->bootstrap_os.text) != 0)
+        finish_error(f, d->os.place, "base.os", "is '%s', and bootstrap makes '%s'", d->os.text,
+                     d->bootstrap_os.text);
+}
+
+void finish_base(struct finish *f)
+{
+    struct base_draft *d = &f->draft->base;
+    const struct node *node = node_get(f->root, "base");
+    struct base *base = &f->draft->recipe.base;
+    if (!node)
+        return; /* reported */
+    base->place = node->place;
+    base->profile = d->name.text;
+    if (d->name.text)
+        take_profile(f, d);
+    if (f->failed)
+        return;
+    check_base(f, d, node->place);
+    base->kind = d->bootstrap ? BASE_BOOTSTRAP : BASE_IMAGE;
+    base->image = d->image;
+    base->image.text = finish_fill(f, d->image, "base.image", NULL);
+    base->verify = d->verify;
+    if (d->verify.kind == VERIFY_CHECKSUMS)
+        base->verify.checksums = finish_fill(
+            f, (struct text_at){d->verify.checksums, d->verify.place}, "base.verify", NULL);
+    base->format = d->format.text;
+    base->os = either(d->os, d->bootstrap_os);
+    base->suite = d->suite;
+    base->packages = d->packages;
+    base->mirror = d->mirror;
+    base->firmware =
+        d->firmware.text && strcmp(d->firmware.text, "uefi") == 0 ? FIRMWARE_UEFI : FIRMWARE_BIOS;
+    base->seed = d->seed.text ? d->seed.text : "cloud-init";
+    base->user = d->user.text;
+    base->init = d->init.text;
+    if (!base->init && base->os.text)
+        base->init = strcmp(base->os.text, "alpine") == 0 ? "openrc" : "systemd";
+}
