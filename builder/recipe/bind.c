@@ -4,7 +4,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "recipe/check.h"
-#include "recipe/document.h"
+#include "recipe/yaml.h"
 
 #include <stdarg.h>
 #include <string.h>

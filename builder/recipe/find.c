@@ -165,33 +165,3 @@ bool recipe_find(const char *given, const char *const *search, char **path, stru
                      *where ? where : "no folder",
                      find_hint(a, NULL, search, LOOKUP_RECIPE, given));
 }
-
-static const char *folder_below(struct arena *a, const char *dir, const char *name)
-{
-    autofree char *path = path_join(dir, name);
-    return exists(path, LOOKUP_OVERLAY) ? arena_strdup(a, path) : NULL;
-}
-
-struct text_list recipe_overlay_folders(struct arena *a, const struct recipe *r, const char *init)
-{
-    static const char *const inits[] = {"systemd", "openrc"};
-    struct text_at *items = NULL;
-    size_t count = 0;
-    if (!init)
-        init = r->base.init;
-    for (size_t i = 0; i < r->overlays.count; i++) {
-        struct text_at o = r->overlays.items[i];
-        const char *root = o.text, *common = folder_below(a, root, "common");
-        bool split = common != NULL;
-        for (size_t k = 0; k < COUNT(inits); k++)
-            split |= folder_below(a, root, inits[k]) != NULL;
-        const char *special = split && init ? folder_below(a, root, init) : NULL;
-        const char *trees[] = {split ? common : root, special};
-        for (size_t k = 0; k < COUNT(trees); k++) {
-            o.text = trees[k];
-            if (o.text)
-                arena_append(a, items, count, o);
-        }
-    }
-    return (struct text_list){items, count};
-}

@@ -1,12 +1,10 @@
 #include "recipe/finish.h"
 
 #include "base/file.h"
-#include "base/text.h"
-#include "recipe/document.h"
+#include "base/path.h"
 #include "recipe/find.h"
 #include "recipe/merge.h"
-
-#include "base/path.h"
+#include "recipe/yaml.h"
 
 #include <ctype.h>
 #include <stdarg.h>
@@ -28,12 +26,16 @@ void finish_error(struct finish *f, struct place place, const char *key, const c
 
 static const char *percent_encode(struct arena *a, const char *s)
 {
+    static const char hex[] = "0123456789ABCDEF";
     char *out = arena_alloc(a, strlen(s) * 3 + 1), *p = out;
     for (; *s; s++) {
-        if (isalnum((unsigned char)*s) || strchr("-._~", *s))
+        if (isalnum((unsigned char)*s) || strchr("-._~", *s)) {
             *p++ = *s;
-        else
-            p += sprintf(p, "%%%02X", (unsigned char)*s);
+            continue;
+        }
+        *p++ = '%';
+        *p++ = hex[(unsigned char)*s >> 4];
+        *p++ = hex[*s & 15];
     }
     return out;
 }

@@ -2,9 +2,9 @@
 #include "recipe/finish.h"
 
 #include "recipe/check.h"
-#include "recipe/document.h"
 #include "recipe/find.h"
 #include "recipe/merge.h"
+#include "recipe/yaml.h"
 
 #include <string.h>
 

@@ -32,6 +32,7 @@ struct type {
     const char *const *choices;                        /* of a scalar; ends in NULL */
     const char *const *choices_not_yet;                /* known, and refused with "not yet" */
     unsigned minimum, maximum;                         /* SCALARS_INTEGER */
+    const char *pattern; /* of a scalar, for the schema: what editors can check */
 
     const struct key *keys;   /* SHAPE_MAP: a record; ends in a NULL name */
     const char *scalar_key;   /* a scalar means a record with this key */

@@ -59,11 +59,13 @@ static void read_checksums(struct binder *b, const struct node *n, const char *p
 }
 
 static const struct type type_sha256 = {.label = "64 hexadecimal digits",
+                                        .pattern = "^[0-9a-fA-F]{64}$",
                                         .shapes = SHAPE_SCALAR,
                                         .scalars = SCALARS_NUMBERS,
                                         .check = check_sha256,
                                         .read = read_sha256};
 static const struct type type_sha512 = {.label = "128 hexadecimal digits",
+                                        .pattern = "^[0-9a-fA-F]{128}$",
                                         .shapes = SHAPE_SCALAR,
                                         .scalars = SCALARS_NUMBERS,
                                         .check = check_sha512,

@@ -15,8 +15,11 @@
         __VA_ARGS__, NULL                                                                          \
     }
 
-const struct type type_name = {
-    .label = "name", .shapes = SHAPE_SCALAR, .check = check_plain_name, .read = read_text_at};
+const struct type type_name = {.label = "name",
+                               .pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$",
+                               .shapes = SHAPE_SCALAR,
+                               .check = check_plain_name,
+                               .read = read_text_at};
 const struct type type_version = {.label = "version",
                                   .shapes = SHAPE_SCALAR,
                                   .scalars = SCALARS_NUMBERS,
@@ -31,6 +34,7 @@ const struct type type_plain_text = {.label = "text",
                                      .read = read_text_at};
 const struct type type_content = {.label = "text", .shapes = SHAPE_SCALAR, .read = read_text_at};
 const struct type type_guest_path = {.label = "path in the guest",
+                                     .pattern = "^/[^/]",
                                      .shapes = SHAPE_SCALAR,
                                      .check = check_guest_path,
                                      .read = read_text_at};
@@ -41,11 +45,13 @@ const struct type type_url_or_path = {.label = "URL or path",
                                       .check = check_url_template,
                                       .read = read_host_path};
 const struct type type_http_url = {.label = "URL (http, https)",
+                                   .pattern = "^https?://",
                                    .shapes = SHAPE_SCALAR,
                                    .check = check_http_url,
                                    .read = read_text_at};
 const struct type type_size = {.label = "size",
                                .example = "8GiB",
+                               .pattern = "^[0-9]+(\\.[0-9]+)? *(B|KiB|MiB|GiB|TiB|PiB)?$",
                                .shapes = SHAPE_SCALAR,
                                .scalars = SCALARS_NUMBERS,
                                .read = read_size};
@@ -53,6 +59,7 @@ const struct type type_bool = {
     .label = "true or false", .shapes = SHAPE_SCALAR, .scalars = SCALARS_BOOL, .read = read_bool};
 const struct type type_mode = {.label = "octal mode in quotes",
                                .example = "\"0644\"",
+                               .pattern = "^[0-7]{3,4}$",
                                .shapes = SHAPE_SCALAR,
                                .scalars = SCALARS_QUOTED,
                                .read = read_mode};
@@ -62,10 +69,16 @@ const struct type type_owner = {.label = "owner",
                                 .scalars = SCALARS_NUMBERS,
                                 .check = check_owner,
                                 .read = read_text};
-const struct type type_hostname = {
-    .label = "host name", .shapes = SHAPE_SCALAR, .check = check_hostname, .read = read_text_at};
-const struct type type_user = {
-    .label = "user name", .shapes = SHAPE_SCALAR, .check = check_user, .read = read_text_at};
+const struct type type_hostname = {.label = "host name",
+                                   .pattern = "^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$",
+                                   .shapes = SHAPE_SCALAR,
+                                   .check = check_hostname,
+                                   .read = read_text_at};
+const struct type type_user = {.label = "user name",
+                               .pattern = "^[a-z_][a-z0-9_-]*$",
+                               .shapes = SHAPE_SCALAR,
+                               .check = check_user,
+                               .read = read_text_at};
 const struct type type_ipv4 = {.label = "IPv4 address",
                                .shapes = SHAPE_SCALAR,
                                .scalars = SCALARS_NUMBERS,
@@ -73,6 +86,7 @@ const struct type type_ipv4 = {.label = "IPv4 address",
                                .read = read_text_at};
 const struct type type_ipv4_prefix = {.label = "IPv4 address with prefix length",
                                       .example = "10.0.0.50/24",
+                                      .pattern = "^[0-9.]+/[0-9]+$",
                                       .shapes = SHAPE_SCALAR,
                                       .check = check_ipv4_prefix,
                                       .read = read_text_at};
@@ -103,6 +117,7 @@ static void read_percent(struct binder *b, const struct node *n, const char *pat
 
 const struct type type_percent = {.label = "percentage",
                                   .example = "50%",
+                                  .pattern = "^[0-9]+%$",
                                   .shapes = SHAPE_SCALAR,
                                   .check = check_percent,
                                   .read = read_percent};
@@ -139,8 +154,11 @@ const struct type type_registries_format = {.label = "registries format",
 const struct type type_any_map = {
     .label = "the distribution's own keys", .shapes = SHAPE_MAP, .any = true, .read = read_any};
 
-static const struct type type_package = {
-    .label = "package", .shapes = SHAPE_SCALAR, .check = check_package, .read = read_text_at};
+static const struct type type_package = {.label = "package",
+                                         .pattern = "^[A-Za-z0-9][A-Za-z0-9+._-]*$",
+                                         .shapes = SHAPE_SCALAR,
+                                         .check = check_package,
+                                         .read = read_text_at};
 const struct type type_packages = LIST_OF_TEXT("list of packages", &type_package);
 
 /* A name that is looked up, or a path: which of the two is seen when it is looked for. */

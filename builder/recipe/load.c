@@ -5,9 +5,9 @@
 #include "base/path.h"
 #include "base/text.h"
 #include "recipe/check.h"
-#include "recipe/document.h"
 #include "recipe/find.h"
 #include "recipe/merge.h"
+#include "recipe/yaml.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 #include "recipe/merge.h"
 
 #include "base/text.h"
-#include "recipe/document.h"
+#include "recipe/yaml.h"
 
 #include <string.h>
 

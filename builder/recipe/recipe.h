@@ -169,7 +169,10 @@ struct recipe {
     bool recommends; /* apt's Recommends, off unless asked */
     const struct repository *repositories;
     size_t repository_count;
-    struct text_list overlays; /* absolute host folders, in the order in which they are laid */
+    /* Absolute host folders, in the order in which they are laid. One with nothing but `common`,
+     * `systemd` and `openrc` in it is laid as common and the init system's own, any other as it is.
+     */
+    struct text_list overlays;
     const struct inline_file *files;
     size_t file_count;
     const struct directory *directories;
@@ -248,13 +251,6 @@ bool recipe_find(const char *given, const char *const *search, char **path, stru
 enum recipe_lookup { LOOKUP_RECIPE, LOOKUP_BASE, LOOKUP_DISTRIBUTION, LOOKUP_OVERLAY };
 /* All names of a kind in the search folders, sorted; place.file is the file. Lives in the arena. */
 struct text_list recipe_names(struct arena *a, const char *const *search, enum recipe_lookup kind);
-
-/* The trees that the overlays are for this init system ("systemd", "openrc"; NULL:
- * recipe->base.init), absolute, in the order in which they are laid. An overlay with a folder
- * `common`, `systemd` or `openrc` is laid as common and then the init system's own; any other is a
- * tree itself. With an init system that is not known, only what is common. Lives in the arena; the
- * places are the overlays'. */
-struct text_list recipe_overlay_folders(struct arena *a, const struct recipe *r, const char *init);
 
 /* Splits the text of --set. ERROR_USAGE if it has no `=` or no key. */
 bool recipe_override_parse(struct arena *a, const char *text, struct recipe_override *out,

@@ -1,4 +1,4 @@
-#include "recipe/document.h"
+#include "recipe/yaml.h"
 
 #include "base/buffer.h"
 

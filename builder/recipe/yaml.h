@@ -4,8 +4,8 @@
  * duplicate keys, no tab outside quotes and block scalars, nesting up to 64, at most 2048
  * keys in a map, at most 1 MiB, UTF-8.
  */
-#ifndef INGOT_RECIPE_DOCUMENT_H
-#define INGOT_RECIPE_DOCUMENT_H
+#ifndef INGOT_RECIPE_YAML_H
+#define INGOT_RECIPE_YAML_H
 
 #include "recipe/diagnostics.h"
 #include "recipe/node.h"
