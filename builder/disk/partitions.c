@@ -111,6 +111,19 @@ static bool read_table(struct arena *a, int fd, const char *path, struct partiti
     return true;
 }
 
+/* libblkid says nothing of a GPT that does not fit its disk: what is left of a disk that was cut.
+ */
+static bool check_gpt(int fd, const char *path, const struct partition_table *t, struct error **err)
+{
+    static const char signature[8] = "EFI PART"; /* UEFI 2.10, 5.3.2: at the second sector */
+    char has[sizeof signature];
+    if (strcmp(t->type, "gpt") == 0 || pread(fd, has, sizeof has, 512) != sizeof has ||
+        memcmp(has, signature, sizeof has) != 0)
+        return true;
+    return error_set(err, ERROR_INPUT,
+                     "%s has a GPT that does not fit it: the image is damaged or cut short", path);
+}
+
 bool partitions_read(struct arena *a, const char *path, struct partition_table *out,
                      struct error **err)
 {
@@ -127,7 +140,8 @@ bool partitions_read(struct arena *a, const char *path, struct partition_table *
     bool found;
     /* A table wins over a superblock: the one that a disk had before it was partitioned stays. */
     struct partition whole = {.size = out->disk_size, .type = "", .name = "", .partuuid = ""};
-    if (!probe_file_system(a, fd, path, &whole, err) || !read_table(a, fd, path, out, &found, err))
+    if (!probe_file_system(a, fd, path, &whole, err) ||
+        !read_table(a, fd, path, out, &found, err) || !check_gpt(fd, path, out, err))
         return false;
     if (found || !*whole.file_system)
         return true;
