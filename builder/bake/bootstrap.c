@@ -154,9 +154,19 @@ static void add_strings(json_t *object, const char *key, const char *const *stri
     json_set(object, key, array);
 }
 
+static void add_file_list(json_t *object, const char *key, const struct bootstrap_file *f)
+{
+    json_t *files = json_object();
+    for (; f->path; f++)
+        json_set(
+            files, f->path,
+            json_pack("[iss]", (int)f->mode, f->content ? f->content : "", f->link ? f->link : ""));
+    json_set(object, key, files);
+}
+
 static void make_key(const struct bootstrap *b, const struct inputs *in, char key[SHA256_HEX])
 {
-    autojson json_t *j = json_object(), *files = NULL;
+    autojson json_t *j = json_object();
     json_set_string(j, "kind", "bootstrap");
     json_set_integer(j, "format", FORMAT);
     json_set_string(j, "os", b->os);
@@ -171,12 +181,8 @@ static void make_key(const struct bootstrap *b, const struct inputs *in, char ke
         json_array_append_new(options, json_string(mmdebstrap_options[i]));
     json_set(j, "options", options);
     json_set_string(j, "grub", bootstrap_grub_early);
-    files = json_object();
-    for (const struct bootstrap_file *f = bootstrap_files; f->path; f++)
-        json_set(
-            files, f->path,
-            json_pack("[iss]", (int)f->mode, f->content ? f->content : "", f->link ? f->link : ""));
-    json_object_set(j, "files", files);
+    add_file_list(j, "files", bootstrap_files);
+    add_file_list(j, "late", bootstrap_late_files);
     autofree char *text = json_canonical(j);
     char hex[DIGEST_HEX_MAX];
     digest_bytes(DIGEST_SHA256, text, strlen(text), hex);
@@ -227,11 +233,16 @@ static bool check_host(struct error **err)
     return true;
 }
 
+static void add_files(struct buffer *tar, const struct bootstrap_file *f, int64_t epoch)
+{
+    for (; f->path; f++)
+        tar_add(tar, f->path, f->mode, f->content, f->link, epoch);
+}
+
 static bool write_overlay(const char *path, int64_t epoch, struct error **err)
 {
     autobuffer struct buffer tar = {0};
-    for (const struct bootstrap_file *f = bootstrap_files; f->path; f++)
-        tar_add(&tar, f->path, f->mode, f->content, f->link, epoch);
+    add_files(&tar, bootstrap_files, epoch);
     tar_end(&tar);
     return file_write(path, tar.data, tar.size, 0644, err);
 }
@@ -298,7 +309,9 @@ static bool make_tree(const struct bootstrap *b, const struct inputs *in, const 
     autoclose int to = open(tree, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (from < 0 || to < 0)
         return error_errno(err, ERROR_HOST, errno, "cannot open the tree of the base");
-    return tar_copy_without(from, to, bootstrap_dropped, totals, err) &&
+    autobuffer struct buffer late = {0};
+    add_files(&late, bootstrap_late_files, b->epoch);
+    return tar_copy_without(from, to, bootstrap_dropped, &late, totals, err) &&
            file_remove_tree(made, err);
 }
 

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/path.h"
 #include "base/process.h"
+#include "disk/writer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -94,70 +95,74 @@ static const char features[] = "none,has_journal,ext_attr,resize_inode,dir_index
                                "64bit,flex_bg,sparse_super,large_file,huge_file,dir_nlink,"
                                "extra_isize,metadata_csum";
 
-static bool make_ext4(const struct bootstrap_disk *d, const char *label, const char *tree,
-                      uint64_t start, uint64_t sectors, struct error **err)
+/* An empty file system, straight into the disk. The file is all holes, so a journal need not be
+ * zeroed; inode tables are marked as zeroed (mke2fs makes holes of them), or each guest would write
+ * them out on its first boot. */
+static bool make_ext4(const struct bootstrap_disk *d, const char *label, uint64_t start,
+                      uint64_t sectors, struct error **err)
 {
     char uuid[UUID_TEXT], hash[UUID_TEXT];
-    autofree char *extended = NULL, *kib = NULL, *now = NULL;
-    autofree char *conf = path_join(d->work, "mke2fs.conf"), *conf_env = NULL;
+    autofree char *extended = NULL, *kib = NULL, *now = NULL, *conf_env = NULL;
+    autofree char *conf = path_join(d->work, "mke2fs.conf"), *hash_name = path_join(label, "hash");
     bootstrap_uuid(d->seed, label, uuid);
-    autofree char *hash_name = path_join(label, "hash");
     bootstrap_uuid(d->seed, hash_name, hash);
     if (!file_write(conf, "[defaults]\n", 11, 0600, err))
         return false;
     if (asprintf(&extended,
-                 "offset=%llu,hash_seed=%s,root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0",
+                 "offset=%llu,hash_seed=%s,root_owner=0:0,lazy_itable_init=0,lazy_journal_init=1",
                  (unsigned long long)start * SECTOR, hash) < 0 ||
         asprintf(&kib, "%lluk", (unsigned long long)sectors / 2) < 0 ||
         asprintf(&now, "E2FSPROGS_FAKE_TIME=%lld", (long long)d->epoch) < 0 ||
         asprintf(&conf_env, "MKE2FS_CONFIG=%s", conf) < 0)
         abort();
     const char *env[] = {now, conf_env, "LC_ALL=C.UTF-8", "MKE2FS_SKIP_PROGRESS=1", NULL};
-    const char *argv[] = {"unshare", "--map-auto", "--map-root-user",
-                          "--",      "mke2fs",     "-q",
-                          "-F",      "-O",         features,
-                          "-b",      "4096",       "-I",
-                          "256",     "-i",         "16384",
-                          "-m",      "1",          "-L",
-                          label,     "-U",         uuid,
-                          "-E",      extended,     "-d",
-                          tree,      d->raw,       kib,
-                          NULL};
-    struct process p = {.argv = geteuid() == 0 ? argv + 4 : argv,
-                        .env = env,
-                        .timeout_seconds = 300,
-                        .log_output = true};
+    const char *argv[] = {"mke2fs", "-q", "-F",     "-O",   features, "-b", "4096", "-I",
+                          "256",    "-i", "16384",  "-m",   "1",      "-L", label,  "-U",
+                          uuid,     "-E", extended, d->raw, kib,      NULL};
+    struct process p = {.argv = argv, .env = env, .timeout_seconds = 300, .log_output = true};
     return process_check(&p, ERROR_HOST, NULL, err);
 }
 
-static bool run_mapped(const char *const *argv, struct error **err)
+static bool lay(const struct bootstrap_disk *d, const struct facts *facts, const char *tar,
+                struct error **err)
 {
-    const char *all[16] = {"unshare", "--map-auto", "--map-root-user", "--"};
-    for (size_t i = 0; argv[i]; i++)
-        all[i + 4] = argv[i];
-    struct process p = {
-        .argv = geteuid() == 0 ? all + 4 : all, .timeout_seconds = 300, .log_output = true};
-    return process_check(&p, ERROR_HOST, NULL, err);
+    const struct disk_options o = {
+        .raw = d->raw, .writable = true, .facts = facts, .epoch = d->epoch};
+    autodisk struct disk *disk = NULL;
+    return disk_ext4.open(&o, &disk, err) && disk->writer->lay(disk, tar, err) &&
+           disk->writer->close(take_ptr(disk), err);
+}
+
+/* The folder that the second file system is mounted on must be there before it is. */
+static bool lay_mount_point(const struct bootstrap_disk *d, struct facts facts, struct error **err)
+{
+    autofree char *path = path_join(d->work, "mount-point.tar");
+    autobuffer struct buffer tar = {0};
+    tar_add(&tar, "boot/", 0755, NULL, NULL, d->epoch);
+    tar_end(&tar);
+    facts.mount_count = 1;
+    return file_write(path, tar.data, tar.size, 0600, err) && lay(d, &facts, path, err);
 }
 
 static bool populate(const struct bootstrap_disk *d, uint64_t root_sectors, struct error **err)
 {
-    autofree char *tree = path_join(d->work, "tree"), *boot = path_join(tree, "boot"),
-                  *apart = path_join(d->work, "boot");
-    const char *untar[] = {
-        "tar",  "-C",   tree, "--numeric-owner", "--xattrs", "--xattrs-include=*",
-        "-xpf", d->tar, NULL};
-    const char *rm[] = {"rm", "-rf", tree, apart, NULL};
-    if (!file_make_dirs(tree, 0755, err))
-        return false;
-    bool ok = run_mapped(untar, err);
-    if (ok && (rename(boot, apart) < 0 || mkdir(boot, 0755) < 0))
-        ok = error_errno(err, ERROR_HOST, errno, "cannot move %s", boot);
-    ok = ok &&
-         make_ext4(d, BOOTSTRAP_ROOT_LABEL, tree, partitions[P_ROOT].start, root_sectors, err) &&
-         make_ext4(d, BOOTSTRAP_BOOT_LABEL, apart, partitions[P_BOOT].start,
-                   partitions[P_BOOT].sectors, err);
-    return run_mapped(rm, err) && ok;
+    const uint64_t root = partitions[P_ROOT].start, boot = partitions[P_BOOT].start;
+    const struct facts facts = {
+        .mounts = {{.mountpoint = "/",
+                    .type = "ext4",
+                    .partition = partitions[P_ROOT].number,
+                    .offset = root * SECTOR,
+                    .size = root_sectors * SECTOR},
+                   {.mountpoint = "/boot",
+                    .type = "ext4",
+                    .partition = partitions[P_BOOT].number,
+                    .offset = boot * SECTOR,
+                    .size = partitions[P_BOOT].sectors * SECTOR}},
+        .mount_count = 2,
+    };
+    return make_ext4(d, BOOTSTRAP_ROOT_LABEL, root, root_sectors, err) &&
+           make_ext4(d, BOOTSTRAP_BOOT_LABEL, boot, partitions[P_BOOT].sectors, err) &&
+           lay_mount_point(d, facts, err) && lay(d, &facts, d->tar, err);
 }
 
 bool bootstrap_disk_make(const struct bootstrap_disk *d, struct error **err)

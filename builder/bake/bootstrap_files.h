@@ -13,8 +13,9 @@ struct bootstrap_file {
     const char *link;    /* or where the symbolic link leads */
 };
 
-/* Ends with a NULL path. */
-extern const struct bootstrap_file bootstrap_files[];
+/* Laid before the packages are configured, and in place of what was dropped at the end. Each ends
+ * with a NULL path. */
+extern const struct bootstrap_file bootstrap_files[], bootstrap_late_files[];
 /* Members that must not be in the image although the packages' scripts made them: identity (host
  * keys, seeds), logs and caches. fnmatch patterns, NULL-terminated. */
 extern const char *const bootstrap_dropped[];

@@ -159,8 +159,8 @@ static bool install_uefi(const struct bootstrap_grub *g, int disk, struct error 
         asprintf(&epoch, "SOURCE_DATE_EPOCH=%lld", (long long)g->epoch) < 0)
         abort();
     const char *env[] = {epoch, "TZ=UTC", "LC_ALL=C.UTF-8", "MTOOLSRC=/dev/null", NULL};
-    const char *mkfs[] = {"mkfs.vfat", "-F",   "32",          "-s", "1", "-n", g->esp_label,
-                          "-i",        serial, "--invariant", "-C", esp, kib,  NULL};
+    const char *mkfs[] = {"mkfs.vfat", "-F", "32",         "-s", "1", "--invariant", "-i",
+                          serial,      "-n", g->esp_label, "-C", esp, kib,           NULL};
     const char *mmd[] = {"mmd", "-i", esp, "::/EFI", "::/EFI/BOOT", NULL};
     const char *mcopy[] = {"mcopy", "-i", esp, image, "::/EFI/BOOT/BOOTX64.EFI", NULL};
     const char *const *steps[] = {mkfs, mmd, mcopy};

@@ -196,8 +196,8 @@ static bool copy_members(struct copy *c, const char *const *patterns, struct tar
     return true;
 }
 
-bool tar_copy_without(int in, int out, const char *const *patterns, struct tar_totals *totals,
-                      struct error **err)
+bool tar_copy_without(int in, int out, const char *const *patterns, const struct buffer *more,
+                      struct tar_totals *totals, struct error **err)
 {
     autofree char *chunk = malloc(CHUNK);
     if (!chunk)
@@ -205,5 +205,7 @@ bool tar_copy_without(int in, int out, const char *const *patterns, struct tar_t
     struct copy c = {in, out, chunk};
     *totals = (struct tar_totals){0};
     static const char zeros[2 * BLOCK];
-    return copy_members(&c, patterns, totals, err) && file_write_all(out, zeros, sizeof zeros, err);
+    return copy_members(&c, patterns, totals, err) &&
+           file_write_all(out, more->data, more->size, err) &&
+           file_write_all(out, zeros, sizeof zeros, err);
 }

@@ -17,14 +17,16 @@ void tar_add(struct buffer *tar, const char *path, unsigned mode, const char *co
 /* The two empty blocks at the end. */
 void tar_end(struct buffer *tar);
 
-/* Copies the archive without the members that match one of the patterns (fnmatch(3), `*` does not
- * match a slash, what lies below a match matches too; paths without leading "./"), and adds up what
- * the members will occupy: bytes in blocks of 4 KiB, and their number. ERROR_INPUT where it is no
- * tar archive. */
+/* What members will occupy: bytes in blocks of 4 KiB, and their number. */
 struct tar_totals {
     uint64_t bytes, members;
 };
-bool tar_copy_without(int in, int out, const char *const *patterns, struct tar_totals *totals,
-                      struct error **err) must_check;
+
+/* Copies the archive without the members that match one of the patterns (fnmatch(3): `*` does not
+ * match a slash, what lies below a match matches too; paths without leading "./"), with `more`
+ * (members made by tar_add) behind them. totals counts what was copied. ERROR_INPUT where it is no
+ * tar archive. */
+bool tar_copy_without(int in, int out, const char *const *patterns, const struct buffer *more,
+                      struct tar_totals *totals, struct error **err) must_check;
 
 #endif
