@@ -73,6 +73,9 @@ struct input_tree {
 bool inputs_tree(struct inputs *in, const char *path, const struct input_tree **out,
                  struct error **err) must_check;
 
+/* True for a name, or path, in well-formed UTF-8 (RFC 3629) without control characters. */
+bool inputs_is_good_name(const char *name);
+
 static inline void cleanup_inputs(struct inputs **in)
 {
     inputs_free(*in);

@@ -31,8 +31,7 @@ static void cleanup_dir(DIR **d)
         closedir(*d);
 }
 
-/* Well-formed UTF-8 (RFC 3629) without control characters. */
-static bool is_good_name(const char *name)
+bool inputs_is_good_name(const char *name)
 {
     const unsigned char *p = (const unsigned char *)name;
     while (*p) {
@@ -93,7 +92,7 @@ static bool walk_link(struct walk *w, const char *path, const char *name, bool *
         strcmp(target, "/dev/null") != 0 && (target[0] == '/' || !link_stays_inside(name, target));
     if (*followed)
         return true;
-    if (!is_good_name(target))
+    if (!inputs_is_good_name(target))
         return error_set(err, ERROR_INPUT,
                          "%s: the link's target has control characters or is not UTF-8", path);
     struct input_member m = {.kind = INPUT_LINK,
@@ -106,7 +105,7 @@ static bool walk_link(struct walk *w, const char *path, const char *name, bool *
 static bool walk_one(struct walk *w, const char *name, struct error **err)
 {
     autofree char *path = path_join(w->root, name);
-    if (!is_good_name(path_basename(name)))
+    if (!inputs_is_good_name(path_basename(name)))
         return error_set(err, ERROR_INPUT,
                          "%s: the name has control characters or is not UTF-8; rename it", path);
     struct stat st;

@@ -33,15 +33,20 @@ const char *builder_origin(struct builder *b, struct place place, const char *wh
     return arena_printf(b->arena, "%s:%u:%u %s", place.file, place.line, place.column, what);
 }
 
-const char *builder_guest_path(struct builder *b, const char *path)
+const char *plan_guest_path(struct arena *a, const struct facts *facts, const char *path)
 {
     static const char *const merged[] = {"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"};
-    for (size_t i = 0; b->facts && b->facts->usr_merged && i < COUNT(merged); i++) {
+    for (size_t i = 0; facts && facts->usr_merged && i < COUNT(merged); i++) {
         size_t n = strlen(merged[i]);
         if (strncmp(path, merged[i], n) == 0 && (path[n] == '/' || path[n] == '\0'))
-            return arena_printf(b->arena, "/usr%s", path);
+            return arena_printf(a, "/usr%s", path);
     }
     return path;
+}
+
+const char *builder_guest_path(struct builder *b, const char *path)
+{
+    return plan_guest_path(b->arena, b->facts, path);
 }
 
 /* Absolute, no empty, `.` or `..` component, no control characters. A backslash may be in it:

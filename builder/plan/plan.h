@@ -93,6 +93,10 @@ bool plan_make(const struct recipe *recipe, struct inputs *inputs, const char *b
                struct plan **out, struct error **err) must_check;
 void plan_free(struct plan *p);
 
+/* A guest path as it is in this guest: /lib/x is /usr/lib/x where facts say that they are merged.
+ * The path itself, or a new one in the arena. */
+const char *plan_guest_path(struct arena *a, const struct facts *facts, const char *path);
+
 json_t *plan_to_json(const struct plan *p);
 void plan_print(const struct plan *p, bool explain, FILE *out);
 /* The text that the plan puts at this guest path; ERROR_INPUT with near misses where it puts none.
