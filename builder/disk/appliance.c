@@ -78,25 +78,31 @@ static void on_event(guestfs_h *g, void *data, uint64_t event, int handle, int f
         log_debug("appliance: %.*s", (int)used, line);
 }
 
-static bool add_drives(struct appliance *a, const struct appliance_options *o, struct error **err)
+static bool add_drive(struct appliance *a, const char *path, struct error **err)
 {
-    int added = o->writable
-                    ? guestfs_add_drive_opts(a->g, o->raw, GUESTFS_ADD_DRIVE_OPTS_FORMAT, "raw",
-                                             GUESTFS_ADD_DRIVE_OPTS_CACHEMODE, "unsafe",
-                                             GUESTFS_ADD_DRIVE_OPTS_DISCARD, "besteffort", -1)
-                    : guestfs_add_drive_opts(a->g, o->raw, GUESTFS_ADD_DRIVE_OPTS_FORMAT, "raw",
-                                             GUESTFS_ADD_DRIVE_OPTS_READONLY, 1, -1);
-    if (added < 0)
-        return appliance_fail(a, err, ERROR_HOST, "cannot give '%s' to the appliance", o->raw);
-    for (size_t i = 0; o->drives && o->drives[i]; i++)
-        if (guestfs_add_drive_opts(a->g, o->drives[i], GUESTFS_ADD_DRIVE_OPTS_FORMAT, "raw",
-                                   GUESTFS_ADD_DRIVE_OPTS_READONLY, 1, -1) < 0)
-            return appliance_fail(a, err, ERROR_HOST, "cannot give '%s' to the appliance",
-                                  o->drives[i]);
+    if (guestfs_add_drive_opts(a->g, path, GUESTFS_ADD_DRIVE_OPTS_FORMAT, "raw",
+                               GUESTFS_ADD_DRIVE_OPTS_READONLY, 1, -1) < 0)
+        return appliance_fail(a, err, ERROR_HOST, "cannot give '%s' to the appliance", path);
     return true;
 }
 
-static bool configure(struct appliance *a, const struct appliance_options *o, struct error **err)
+static bool add_drives(struct appliance *a, const struct appliance_options *o, const char *spare,
+                       struct error **err)
+{
+    if (!o->writable && !add_drive(a, o->raw, err))
+        return false;
+    if (o->writable && guestfs_add_drive_opts(a->g, o->raw, GUESTFS_ADD_DRIVE_OPTS_FORMAT, "raw",
+                                              GUESTFS_ADD_DRIVE_OPTS_CACHEMODE, "unsafe",
+                                              GUESTFS_ADD_DRIVE_OPTS_DISCARD, "besteffort", -1) < 0)
+        return appliance_fail(a, err, ERROR_HOST, "cannot give '%s' to the appliance", o->raw);
+    for (size_t i = 0; o->drives && o->drives[i]; i++, a->spare_number++)
+        if (!add_drive(a, o->drives[i], err))
+            return false;
+    return !spare || add_drive(a, spare, err);
+}
+
+static bool configure(struct appliance *a, const struct appliance_options *o, const char *spare,
+                      struct error **err)
 {
     guestfs_set_error_handler(a->g, NULL, NULL);
     guestfs_set_event_callback(a->g, on_event,
@@ -114,7 +120,7 @@ static bool configure(struct appliance *a, const struct appliance_options *o, st
               guestfs_set_backend_setting(a->g, a->kvm ? "force_kvm" : "force_tcg", "1") == 0;
     if (!ok)
         return appliance_fail(a, err, ERROR_INTERNAL, "cannot set the appliance up");
-    return add_drives(a, o, err);
+    return add_drives(a, o, spare, err);
 }
 
 static void release(struct appliance *a)
@@ -122,6 +128,8 @@ static void release(struct appliance *a)
     if (a->g)
         guestfs_close(a->g);
     guard_stop(&a->guard);
+    if (a->spare >= 0)
+        close(a->spare);
     for (size_t i = 0; i < a->mount_count; i++) {
         free(a->mounts[i].device);
         free(a->mounts[i].path);
@@ -141,6 +149,7 @@ static bool launch_once(const struct appliance_options *o, bool kvm, struct appl
         abort();
     a->disk.writer = &disk_appliance;
     a->kvm = kvm;
+    a->spare = -1;
     a->writable = o->writable;
     a->raw = strdup(o->raw);
     struct timespec begin, end;
@@ -149,10 +158,14 @@ static bool launch_once(const struct appliance_options *o, bool kvm, struct appl
     bool ok = a->g != NULL;
     if (!ok)
         error_errno(err, ERROR_HOST, errno, "cannot make a libguestfs handle");
-    ok = ok && guard_start(&a->guard, err) && configure(a, o, err);
+    autofree char *spare = NULL;
+    ok = ok && guard_start(&a->guard, err) &&
+         (!o->writable || appliance_make_spare(a, o, &spare, err)) && configure(a, o, spare, err);
     unsigned limit = !kvm ? TCG_SECONDS : o->kvm_seconds ? o->kvm_seconds : KVM_SECONDS;
     if (ok && APPLIANCE_CALL_LIMITED(a, limit, guestfs_launch(a->g)) < 0)
         ok = appliance_fail(a, err, ERROR_HOST, "the appliance does not start");
+    if (spare)
+        unlink(spare);
     if (!ok) {
         release(a);
         return false;

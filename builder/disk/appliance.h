@@ -32,6 +32,8 @@ struct appliance_options {
     const char *raw; /* the disk, raw */
     bool writable;
     const char *const *drives; /* further raw files, read-only, NULL at the end; or NULL */
+    const char *tmp;           /* folder for the spare drive of appliance_show_folder (a file that
+                                  has no name while the session runs); NULL: beside raw */
     const struct facts *facts; /* what to mount; NULL: libguestfs' inspection says (10 s more) */
     bool no_mount;             /* for appliance_grow before appliance_mount */
     unsigned memory_mib;       /* 0: 1024 */

@@ -38,6 +38,8 @@ struct appliance {
     bool writable, mounted;
     bool kvm;
     double launch_seconds;
+    int spare; /* open file of the spare drive, or -1 */
+    unsigned spare_number;
     struct appliance_mount_point mounts[FACTS_MAX_MOUNTS];
     size_t mount_count;
     char *table; /* partition table of the facts, NULL without */
@@ -74,6 +76,10 @@ bool appliance_stat(struct appliance *a, const char *path, bool follow, struct d
                     bool *found, struct error **err) must_check;
 
 void appliance_strings_free(char **list);
+
+/* A sparse file for the spare drive; *path is its name, to be removed after the launch. */
+bool appliance_make_spare(struct appliance *a, const struct appliance_options *o, char **path,
+                          struct error **err) must_check;
 
 /* disk_appliance.open and close. */
 bool appliance_open_disk(const struct disk_options *o, struct disk **out, struct error **err)
