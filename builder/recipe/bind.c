@@ -64,7 +64,7 @@ void read_size(struct binder *b, const struct node *n, const char *path, void *o
 {
     const char *why;
     if (!units_parse_size(n->text, out, &why))
-        bind_error(b, n->place, path, "%s", why);
+        bind_error(b, n->place, path, "'%s': %s", n->text, why);
 }
 
 void read_unsigned(struct binder *b, const struct node *n, const char *path, void *out)
@@ -85,7 +85,7 @@ void read_mode(struct binder *b, const struct node *n, const char *path, void *o
 {
     const char *why;
     if (!units_parse_mode(n->text, out, &why))
-        bind_error(b, n->place, path, "%s", why);
+        bind_error(b, n->place, path, "'%s': %s", n->text, why);
 }
 
 void read_host_path(struct binder *b, const struct node *n, const char *path, void *out)
@@ -196,7 +196,9 @@ static bool check_scalar(struct binder *b, const struct type *type, const struct
     if (!check_choice(b, type, n, path))
         return false;
     if (type->check && !type->check(n->text, &why)) {
-        bind_error(b, n->place, path, "'%s': %s", node_to_line(b->arena, n), why);
+        bool secret = strstr(n->text, "://") && strchr(n->text, '@'); /* not into any log */
+        bind_error(b, n->place, path, "%s%s%s%s", secret ? "" : "'",
+                   secret ? "" : node_to_line(b->arena, n), secret ? "" : "': ", why);
         return false;
     }
     return true;
@@ -218,7 +220,9 @@ static void bind_list(struct binder *b, const struct type *type, const struct no
     for (size_t i = 0; i < n->count; i++) {
         size_t errors = b->errors;
         char *item = (char *)v.items + v.count * type->item_size;
-        bind(b, type->item, n->items[i], arena_printf(b->arena, "%s[%zu]", path, i), item);
+        const char *item_path =
+            type->one_is_list && n->count == 1 ? path : arena_printf(b->arena, "%s[%zu]", path, i);
+        bind(b, type->item, n->items[i], item_path, item);
         if (b->errors == errors)
             v.count++;
         else
@@ -235,7 +239,8 @@ static void bind_map_of(struct binder *b, const struct type *type, const struct 
         const struct node_entry *e = &n->entries[i];
         size_t errors = b->errors;
         char *item = (char *)v.items + v.count * type->item_size;
-        const char *item_path = arena_printf(b->arena, "%s.%s", path, e->name);
+        const char *quote = strpbrk(e->name, ".\"") ? "\"" : ""; /* as --set has it */
+        const char *item_path = arena_printf(b->arena, "%s.%s%s%s", path, quote, e->name, quote);
         struct node name = *e->value;
         name.kind = NODE_SCALAR;
         name.text = e->name;
@@ -306,6 +311,19 @@ static void bind_default(struct binder *b, const struct key *k, const char *path
         bind(b, k->type, n, path, (char *)out + k->offset);
 }
 
+/* True if a wrong key, reported already, was meant for k: then k is not also missing. */
+static bool stands_for(const struct type *type, const struct node *n, const struct key *k,
+                       bool nested)
+{
+    for (size_t i = 0; i < n->count; i++) {
+        const char *name = n->entries[i].name;
+        const struct key *known = keys_find(type->keys, name, strlen(name));
+        if (known ? nested && known->not_yet : text_nearest(name, &k->name, 1) != NULL)
+            return true;
+    }
+    return false;
+}
+
 static void bind_record(struct binder *b, const struct type *type, const struct node *n,
                         const char *path, void *out)
 {
@@ -315,11 +333,11 @@ static void bind_record(struct binder *b, const struct type *type, const struct 
         if (node_get(n, k->name) || node_get(n, arena_printf(b->arena, "%s+", k->name)))
             continue;
         const char *key_path = join_path(b->arena, path, k->name);
-        if (k->required)
+        if (k->required && !stands_for(type, n, k, *path))
             bind_error(b, n->place, *path ? path : k->name,
                        *path ? "'%s' is missing: %s" : "%s is missing: %s",
                        *path ? k->name : "the key", k->help);
-        else if (k->fallback)
+        else if (!k->required && k->fallback)
             bind_default(b, k, key_path, out);
     }
 }
@@ -339,13 +357,24 @@ static const char *shapes_name(const struct type *type)
     return names[type->shapes & 7];
 }
 
+static const char *keys_line(struct arena *a, const struct key *keys)
+{
+    const char *s = "";
+    for (const struct key *k = keys; k->name; k++)
+        if (!k->not_yet)
+            s = arena_printf(a, "%s%s%s: …", s, *s ? ", " : "", k->name);
+    return s;
+}
+
 void bind(struct binder *b, const struct type *type, const struct node *n, const char *path,
           void *out)
 {
     static const unsigned shape_of[] = {SHAPE_SCALAR, SHAPE_LIST, SHAPE_MAP};
     size_t errors = b->errors;
     if (!(type->shapes & shape_of[n->kind])) {
-        bind_error(b, n->place, path, "must be %s (%s), not %s", shapes_name(type), type->label,
+        bind_error(b, n->place, path, "must be %s (%s), not %s", shapes_name(type),
+                   type->shapes == SHAPE_MAP && type->keys ? keys_line(b->arena, type->keys)
+                                                           : type->label,
                    node_kind_name(n));
         return;
     }
@@ -374,6 +403,7 @@ void bind(struct binder *b, const struct type *type, const struct node *n, const
         inner = true;
         bind_record(b, type, bound, path, out);
     } else {
+        inner = bound->count > 0;
         bind_map_of(b, type, bound, path, out);
     }
     if (type->finish && !b->partial && b->errors == errors)

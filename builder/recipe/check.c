@@ -198,12 +198,15 @@ bool check_percent(const char *s, const char **why)
 bool check_registry(const char *s, const char **why)
 {
     *why = "a registry is HOST or HOST:PORT as in front of image names, such as docker.io or "
-           "registry.example.com:5000";
+           "registry.example.com:5000; \"*.example.com\" and \"*\" stand for several";
     size_t n = strcspn(s, ":");
     unsigned port;
     if (s[n] && !parse_number(s + n + 1, strlen(s + n + 1), 1, 65535, &port))
         return false;
-    return is_host(s, n, ALNUM "-_");
+    if (strcmp(s, "*") == 0)
+        return true;
+    size_t wildcard = text_starts_with(s, "*.") ? 2 : 0;
+    return is_host(s + wildcard, n - wildcard, ALNUM "-_");
 }
 
 bool check_hostname(const char *s, const char **why)

@@ -20,7 +20,7 @@ bool check_sha256(const char *s, const char **why) must_check;
 bool check_sha512(const char *s, const char **why) must_check;
 bool check_percent(const char *s, const char **why) must_check; /* "50%", 1 to 100 */
 bool check_http_url(const char *s, const char **why) must_check;
-/* HOST[:PORT]; a registry as it stands in front of image names. */
+/* HOST[:PORT], a registry as it stands in front of image names; `*.DOMAIN`, `*`. */
 bool check_registry(const char *s, const char **why) must_check;
 /* RFC 1123, lower case. */
 bool check_hostname(const char *s, const char **why) must_check;

@@ -7,6 +7,8 @@
 #include <dirent.h>
 #include <string.h>
 
+#define MAX_NAMED 12 /* a longer list helps nobody */
+
 /* Folders below a search folder in which names of a kind stand. */
 static const struct {
     const char *folders[2];
@@ -138,7 +140,7 @@ const char *find_hint(struct arena *a, const char *dir, const char *const *searc
     if (nearest)
         return arena_printf(a, "; did you mean '%s'?", nearest);
     const char *all = "";
-    for (size_t i = 0; i < count && i < 12; i++)
+    for (size_t i = 0; i < count && count <= MAX_NAMED; i++)
         all = arena_printf(a, "%s%s%s", all, i ? ", " : "; there are ", names[i]);
     return all;
 }

@@ -1,6 +1,7 @@
 #include "recipe/finish.h"
 
 #include "base/file.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "recipe/check.h"
 #include "recipe/find.h"
@@ -18,6 +19,20 @@ const char *architecture_gnu(enum architecture a)
     return a == ARCH_ARM64 ? "aarch64" : "x86_64";
 }
 
+/* True if something has been said against the key or what is below it. */
+static bool is_wrong(const struct finish *f, const char *key)
+{
+    const struct diagnostics *found = f->binder->found;
+    size_t n = strlen(key);
+    for (size_t i = 0; i < found->count; i++) {
+        const struct diagnostic *d = &found->items[i];
+        if (d->severity == SEVERITY_ERROR && strncmp(d->key, key, n) == 0 &&
+            (!d->key[n] || d->key[n] == '.' || d->key[n] == '['))
+            return true;
+    }
+    return false;
+}
+
 static void set_arch(struct finish *f)
 {
     const struct text_list *arch = &f->draft->arch;
@@ -26,7 +41,7 @@ static void set_arch(struct finish *f)
                      "not yet: several architectures in one recipe; now it is one of them");
     else if (arch->count == 1 && arch->items[0].text)
         f->draft->recipe.arch = strcmp(arch->items[0].text, "arm64") == 0 ? ARCH_ARM64 : ARCH_AMD64;
-    else if (node_get(f->root, "arch"))
+    else if (node_get(f->root, "arch") && !is_wrong(f, "arch"))
         finish_error(f, node_get(f->root, "arch")->place, "arch", "is an empty list");
 }
 
@@ -49,7 +64,7 @@ static void set_outputs(struct finish *f)
                              names[k].name);
             f->draft->recipe.outputs |= names[k].output;
         }
-    if (outputs->count == 0 && node_get(f->root, "outputs"))
+    if (outputs->count == 0 && node_get(f->root, "outputs") && !is_wrong(f, "outputs"))
         finish_error(f, node_get(f->root, "outputs")->place, "outputs", "is an empty list");
 }
 
@@ -57,7 +72,7 @@ static void check_disk(struct finish *f)
 {
     const struct node *disk = node_get(f->root, "disk");
     uint64_t bytes = f->draft->recipe.disk;
-    if (!disk)
+    if (!disk || is_wrong(f, "disk"))
         return;
     f->draft->recipe.disk_place = disk->place;
     if (bytes < 32 * MIB || bytes > 64 * 1024 * GIB)
@@ -238,6 +253,28 @@ static int by_path(const void *x, const void *y)
     return strcmp(a->path, b->path);
 }
 
+/* What a profile says of itself, or for other guests, is not where a value came from. */
+static bool is_beside(const struct recipe *r, const char *path)
+{
+    static const char distribution[] = "distribution.";
+    if (text_ends_with(path, ".summary") || text_starts_with(path, "base.images."))
+        return true;
+    if (!text_starts_with(path, distribution))
+        return false;
+    const char *key = path + sizeof distribution - 1;
+    size_t n = strcspn(key, ".");
+    const char *mine[] = {r->base.init, r->base.os.text, architecture_name(r->arch)};
+    for (size_t i = 0; i < SECTIONS; i++) {
+        if (strlen(section_names[i]) != n || strncmp(section_names[i], key, n) != 0)
+            continue;
+        for (size_t k = 0; k < COUNT(mine); k++)
+            if (mine[k] && strcmp(mine[k], section_names[i]) == 0)
+                return false;
+        return true;
+    }
+    return false;
+}
+
 /* Sorted; what a recipe says hides what a profile says at the same path. */
 static void set_provenance(struct finish *f)
 {
@@ -245,7 +282,7 @@ static void set_provenance(struct finish *f)
     struct provenance *items = NULL;
     size_t count = 0;
     for (size_t i = 0; i < f->binder->provenance_count; i++) {
-        bool hidden = false;
+        bool hidden = is_beside(&f->draft->recipe, f->binder->provenance[i].path);
         for (size_t k = 0; k < count && !hidden; k++)
             hidden = strcmp(items[k].path, f->binder->provenance[i].path) == 0;
         if (!hidden)
@@ -255,20 +292,6 @@ static void set_provenance(struct finish *f)
         qsort(items, count, sizeof *items, by_path);
     f->draft->recipe.provenance = items;
     f->draft->recipe.provenance_count = count;
-}
-
-/* True if something has been said against the key or what is below it. */
-static bool is_wrong(const struct finish *f, const char *key)
-{
-    const struct diagnostics *found = f->binder->found;
-    size_t n = strlen(key);
-    for (size_t i = 0; i < found->count; i++) {
-        const struct diagnostic *d = &found->items[i];
-        if (d->severity == SEVERITY_ERROR && strncmp(d->key, key, n) == 0 &&
-            (!d->key[n] || d->key[n] == '.'))
-            return true;
-    }
-    return false;
 }
 
 void finish_recipe(struct finish *f)

@@ -139,6 +139,7 @@ static void take_image(struct finish *f, struct base_draft *d, const struct base
         return;
     }
     finish_error(f, d->name.place, "base", "the base '%s' has no image for %s", d->name.text, arch);
+    f->failed = true;
 }
 
 /* Completes the draft from the profile that it names. */
@@ -203,6 +204,10 @@ void finish_base(struct finish *f)
     base->kind = d->bootstrap ? BASE_BOOTSTRAP : BASE_IMAGE;
     base->image = d->image;
     base->image.text = finish_fill(f, d->image, "base.image", NULL);
+    if (base->profile && base->image.text)
+        bind_note(
+            f->binder, "base.image", base->image.text,
+            arena_printf(f->binder->arena, "%s:%u", d->image.place.file, d->image.place.line));
     base->verify = d->verify;
     if (d->verify.kind == VERIFY_CHECKSUMS)
         base->verify.checksums = finish_fill(

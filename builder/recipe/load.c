@@ -53,7 +53,7 @@ static struct node *load_include(struct loader *l, const struct node *given, con
                                  unsigned depth)
 {
     struct arena *a = l->arena;
-    if (given->kind != NODE_SCALAR || node_scalar_kind(given) == SCALAR_NULL)
+    if (given->kind != NODE_SCALAR || node_scalar_kind(given) != SCALAR_TEXT || !*given->text)
         return NULL; /* reported when the key is bound */
     bool is_path = strchr(given->text, '/') || text_ends_with(given->text, ".yaml");
     const char *path = is_path ? host_path(a, given, given->text) : NULL;
@@ -137,7 +137,10 @@ static struct node *load_file(struct loader *l, const char *path, const char *di
     struct binder b = {.arena = a, .found = l->found, .partial = true};
     bind(&b, &recipe_type, root, "", scratch);
     const struct node *below = load_includes(l, root, display, depth);
-    return l->too_old ? NULL : merge(a, &recipe_type, below, root, l->found);
+    if (l->too_old)
+        return NULL;
+    /* Without anything below, `key+` stays: it may be laid over an earlier one of a list. */
+    return below ? merge(a, &recipe_type, below, root, l->found) : root;
 }
 
 static bool apply_overrides(struct loader *l, struct node **root)
@@ -158,7 +161,10 @@ static bool apply_overrides(struct loader *l, struct node **root)
 static void make(struct loader *l, const char *path, const char *display, struct draft *d)
 {
     struct node *root = load_file(l, path, display, (struct place){display, 0, 0}, 0);
-    if (!root || !apply_overrides(l, &root))
+    if (!root)
+        return;
+    root = merge(l->arena, &recipe_type, NULL, root, l->found);
+    if (!apply_overrides(l, &root))
         return;
     struct place top = {display, 1, 1};
     root->place = top;

@@ -167,7 +167,8 @@ bool recipe_override_parse(struct arena *a, const char *text, struct recipe_over
                          text);
     out->path = arena_strndup(a, text, (size_t)(equals - text));
     out->value = arena_strdup(a, equals + 1);
-    out->origin = strlen(out->value) <= 60 && !strchr(out->value, '\n')
+    bool secret = strstr(out->value, "://") && strchr(out->value, '@');
+    out->origin = !secret && strlen(out->value) <= 60 && !strchr(out->value, '\n')
                       ? arena_printf(a, "--set %s", text)
                       : arena_printf(a, "--set %s=…", out->path);
     return true;
