@@ -1,0 +1,16 @@
+/* Room on the host, asked before work starts: what is needed, and where. */
+#ifndef INGOT_DISK_SPACE_H
+#define INGOT_DISK_SPACE_H
+
+#include "base/error.h"
+
+#include <stdint.h>
+
+/* Bytes that a sparse copy of a file takes: those that are allocated. */
+bool space_of_copy(const char *path, uint64_t *bytes, struct error **err) must_check;
+
+/* ERROR_SPACE, naming both numbers and the folder, where the file system of `path` (or of its
+ * nearest parent that exists) has fewer free bytes. what: "the disk of the base". */
+bool space_check(const char *path, uint64_t bytes, const char *what, struct error **err) must_check;
+
+#endif
