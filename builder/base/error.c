@@ -33,6 +33,8 @@ const struct error_kind_info error_kinds[ERROR_KINDS] = {
     [ERROR_TERMINATED] = {"terminated", 143, "terminated (SIGTERM)"},
 };
 
+static char *format(const char *fmt, va_list ap) printf_like(1, 0);
+
 static char *format(const char *fmt, va_list ap)
 {
     char *s = NULL;

@@ -59,6 +59,8 @@ void log_tee(FILE *f)
     clock_gettime(CLOCK_MONOTONIC, &state.start);
 }
 
+static void say(enum log_level level, const char *fmt, va_list ap) printf_like(2, 0);
+
 static void say(enum log_level level, const char *fmt, va_list ap)
 {
     if (level > state.level && !state.tee)

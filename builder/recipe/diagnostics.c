@@ -7,6 +7,9 @@
 #define MAX_ITEMS 1000
 
 static void add(struct diagnostics *d, enum severity severity, struct place place, const char *key,
+                const char *fmt, va_list ap) printf_like(5, 0);
+
+static void add(struct diagnostics *d, enum severity severity, struct place place, const char *key,
                 const char *fmt, va_list ap)
 {
     autofree char *message = NULL;
