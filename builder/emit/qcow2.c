@@ -4,8 +4,8 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/process.h"
+#include "disk/delta.h"
 #include "disk/space.h"
-#include "emit/qcow2_delta.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -78,15 +78,14 @@ bool vmdk_from_raw(const char *raw, const char *path, struct error **err)
 static bool export_cluster(int fd, uint64_t offset, uint64_t size, const char *path,
                            struct error **err)
 {
-    char bytes[QCOW2_CLUSTER];
-    size_t want = size - offset < sizeof bytes ? (size_t)(size - offset) : sizeof bytes;
-    ssize_t n = pread(fd, bytes, want, (off_t)offset);
-    if (n != (ssize_t)want)
-        return error_errno(err, ERROR_HOST, n < 0 ? errno : EIO, "cannot read a disk");
+    char bytes[DELTA_CLUSTER];
+    size_t used;
+    if (!delta_read((struct delta_side){fd, 0}, offset, size, bytes, &used, err))
+        return false;
     autoclose int to = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (to < 0)
         return error_errno(err, ERROR_HOST, errno, "cannot write %s", path);
-    return file_write_all(to, bytes, want, err);
+    return file_write_all(to, bytes, used, err);
 }
 
 /* A compressed write over a cluster that is allocated is refused: discard first. */
@@ -96,7 +95,7 @@ static bool write_batch(int fd, uint64_t size, const struct changed_cluster *cha
     autobuffer struct buffer commands = {0};
     for (size_t i = 0; i < count; i++) {
         unsigned long long at = changed[i].offset;
-        unsigned long long n = size - at < QCOW2_CLUSTER ? size - changed[i].offset : QCOW2_CLUSTER;
+        unsigned long long n = size - at < DELTA_CLUSTER ? size - changed[i].offset : DELTA_CLUSTER;
         buffer_printf(&commands, "discard -q %llu %llu\n", at, n);
         if (changed[i].zero)
             continue;
@@ -164,7 +163,8 @@ static bool update_copy(int old_fd, int new_fd, uint64_t size, const char *old_q
 {
     autofree struct changed_cluster *changed = NULL;
     size_t count;
-    if (!qcow2_delta(old_fd, new_fd, size, &changed, &count, err))
+    if (!delta_find((struct delta_side){old_fd, 0}, (struct delta_side){new_fd, 0}, size, &changed,
+                    &count, err))
         return false;
     log_debug("%zu clusters of the qcow2 change", count);
     if (copy_file(old_qcow2, path, err) && write_changes(new_fd, size, changed, count, path, err))

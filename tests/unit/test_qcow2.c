@@ -1,7 +1,7 @@
 #include "disk_images.h"
 
+#include "disk/delta.h"
 #include "emit/qcow2.h"
-#include "emit/qcow2_delta.h"
 
 #define SIZE (40ULL << 20)
 
@@ -126,7 +126,8 @@ static void test_delta(void **state)
     autoclose int old_fd = open(f.old_raw, O_RDONLY), new_fd = open(f.new_raw, O_RDONLY);
     autofree struct changed_cluster *c = NULL;
     size_t n;
-    assert_ok(qcow2_delta(old_fd, new_fd, SIZE, &c, &n, &err));
+    assert_ok(delta_find((struct delta_side){old_fd, 0}, (struct delta_side){new_fd, 0}, SIZE, &c,
+                         &n, &err));
     /* 1 + 5 (a border and 200,000 bytes) + 16 gone + 48 + 1 */
     assert_int_equal(n, 1 + 5 + 16 + 48 + 1);
     assert_int_equal(c[0].offset, 65536);
@@ -135,8 +136,17 @@ static void test_delta(void **state)
     for (size_t i = 0; i < n; i++)
         assert_int_equal(c[i].zero, c[i].offset >= 10 << 20 && c[i].offset < 11 << 20);
     autofree struct changed_cluster *none = NULL;
-    assert_ok(qcow2_delta(old_fd, old_fd, SIZE, &none, &n, &err));
+    assert_ok(delta_find((struct delta_side){old_fd, 0}, (struct delta_side){old_fd, 0}, SIZE,
+                         &none, &n, &err));
     assert_int_equal(n, 0);
+    /* Parts of files at different places. */
+    autofree struct changed_cluster *part = NULL;
+    assert_ok(delta_find((struct delta_side){old_fd, 30 << 20},
+                         (struct delta_side){new_fd, (20 << 20) + 4096}, 10 << 20, &part, &n,
+                         &err));
+    assert_int_equal(n, 48);
+    assert_int_equal(part[0].offset, 0);
+    assert_int_equal(part[47].offset, 47 * DELTA_CLUSTER);
 }
 
 int main(void)
