@@ -16,6 +16,7 @@ struct tar_out {
     int64_t epoch;
     struct digest *digest;
     uint64_t size;
+    bool discard;          /* nothing more is written */
     struct error *failure; /* of the callback: what libarchive can only say as -1 */
 };
 
@@ -23,7 +24,7 @@ static la_ssize_t write_block(struct archive *a, void *data, const void *bytes, 
 {
     struct tar_out *t = data;
     (void)a;
-    if (!file_write_all(t->fd, bytes, size, &t->failure))
+    if (t->discard || !file_write_all(t->fd, bytes, size, &t->failure))
         return -1;
     digest_add(t->digest, bytes, size);
     t->size += size;
@@ -136,7 +137,7 @@ void tar_out_free(struct tar_out *t)
 {
     if (!t)
         return;
-    archive_write_fail(t->archive); /* else free writes the end of a broken tar */
+    t->discard = true; /* freeing closes: a tar that is not complete gets no end */
     archive_write_free(t->archive);
     digest_free(t->digest);
     error_free(t->failure);

@@ -1,5 +1,5 @@
-/* Fetching what a recipe names into the store, verified or refused. libcurl for http and https; local
- * paths and file: URLs are read in place and copied (reflinked where that works).
+/* Fetching what a recipe names into the store, verified or refused. libcurl for http and https;
+ * local paths and file: URLs are read in place and copied (reflinked where that works).
  */
 #ifndef INGOT_SOURCE_FETCH_H
 #define INGOT_SOURCE_FETCH_H
@@ -14,9 +14,16 @@ struct fetch_request {
 };
 
 /* Brings one thing into the store: *sha256 is its digest and names the blob. What is there already
- * (by its digest, or by what was remembered of the URL and its checksum) is not fetched again. */
+ * (by its digest, or by what was remembered of the URL and its checksum) is not fetched again; with
+ * a checksum file only that file is asked for again. A second process that wants the same waits.
+ * ERROR_TRUST for a wrong digest (nothing is kept), ERROR_UNREACHABLE with the URL and the status.
+ * Reports to base/progress, but starts no step of its own. */
 bool fetch_blob(struct store *s, const struct fetch_request *r, char sha256[DIGEST_HEX_MAX],
                 struct error **err) must_check;
+
+/* The same without any network or work: true if the store holds what this request would fetch (by
+ * its digest, by what was remembered of its URL, or for a local path by its stat stamp). */
+bool fetch_known(struct store *s, const struct fetch_request *r, char sha256[DIGEST_HEX_MAX]);
 
 /* Fetches a small text without verification of its own: package indexes, which their package
  * manager verifies by signature. Kept in the store; asked again with the validators of the last

@@ -1,0 +1,199 @@
+#include "unit.h"
+
+#include "base/path.h"
+#include "source/cache.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#define SHA_ABC "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+#define SHA_ZERO "0000000000000000000000000000000000000000000000000000000000000000"
+
+static struct store *store_in(const char *dir)
+{
+    struct store *s = NULL;
+    assert_int_equal(setenv("INGOT_CACHE", dir, 1), 0);
+    assert_ok(store_open(&s, &err));
+    return s;
+}
+
+static void put_blob(struct store *s, const char *text)
+{
+    autoblob struct new_blob b = NEW_BLOB;
+    char sha256[DIGEST_HEX_MAX];
+    assert_ok(blob_begin(s, false, &b, &err));
+    assert_ok(blob_write(&b, text, strlen(text), &err));
+    blob_digests(&b, sha256, NULL);
+    assert_ok(blob_commit(&b, sha256, &err));
+}
+
+static void age(const char *path, time_t seconds)
+{
+    struct timespec t = {.tv_sec = time(NULL) - seconds};
+    struct timespec times[2] = {t, t};
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+static void the_store_is_private(void **state)
+{
+    (void)state;
+    autotempdir char *dir = unit_temp_dir();
+    autofree char *root = path_join(dir, "new/cache");
+    autostore struct store *s = store_in(root);
+    static const char *const folders[] = {"", "blobs", "blobs/sha256", "tmp", "sources", "locks"};
+    for (size_t i = 0; i < COUNT(folders); i++) {
+        autofree char *path = path_join(store_root(s), folders[i]);
+        struct stat st;
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_mode & 07777, 0700);
+    }
+    assert_false(store_has(s, SHA_ABC));
+    put_blob(s, "abc");
+    assert_true(store_has(s, SHA_ABC));
+    assert_false(store_has(s, "../../etc/passwd"));
+    assert_false(store_has(s, ""));
+    autofree char *path = store_blob_path(s, SHA_ABC);
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
+}
+
+static void folders_of_the_environment(void **state)
+{
+    (void)state;
+    autotempdir char *dir = unit_temp_dir();
+    autofree char *home = strdup(getenv("HOME") ? getenv("HOME") : "/");
+    struct store *s = NULL;
+    unsetenv("INGOT_CACHE");
+    setenv("XDG_CACHE_HOME", "relative", 1);
+    setenv("HOME", dir, 1);
+    assert_ok(store_open(&s, &err));
+    autofree char *want = path_join(dir, ".cache/ingot");
+    assert_string_equal(store_root(s), want);
+    store_close(s);
+    setenv("XDG_CACHE_HOME", dir, 1);
+    assert_ok(store_open(&s, &err));
+    autofree char *xdg = path_join(dir, "ingot");
+    assert_string_equal(store_root(s), xdg);
+    store_close(s);
+    unsetenv("XDG_CACHE_HOME");
+    unsetenv("HOME");
+    assert_fails(store_open(&s, &err), ERROR_HOST, "set INGOT_CACHE");
+    setenv("INGOT_CACHE", "/dev/null/x", 1);
+    assert_fails(store_open(&s, &err), ERROR_HOST, "INGOT_CACHE names another folder");
+    setenv("HOME", home, 1);
+}
+
+static void an_abandoned_blob_leaves_nothing(void **state)
+{
+    (void)state;
+    autotempdir char *dir = unit_temp_dir();
+    autostore struct store *s = store_in(dir);
+    {
+        autoblob struct new_blob b = NEW_BLOB;
+        assert_ok(blob_begin(s, true, &b, &err));
+        assert_ok(blob_write(&b, "abc", 3, &err));
+    }
+    autoarena struct arena *a = arena_new();
+    struct cache_item *items;
+    size_t n;
+    assert_ok(cache_list(s, a, &items, &n, &err));
+    assert_int_equal(n, 0);
+    autofree char *tmp = path_join(dir, "tmp");
+    assert_int_equal(rmdir(tmp), 0); /* it is empty */
+}
+
+static void listing_and_verifying(void **state)
+{
+    (void)state;
+    autotempdir char *dir = unit_temp_dir();
+    autostore struct store *s = store_in(dir);
+    autoarena struct arena *a = arena_new();
+    put_blob(s, "abc");
+    put_blob(s, "other");
+    autojson json_t *record = json_object();
+    json_set_string(record, "url", "https://example.org/abc");
+    json_set_string(record, "sha256", SHA_ABC);
+    store_remember(s, "abc", record);
+    autofree char *layers = NULL, *layer = NULL;
+    assert_ok(store_folder(s, "layers/" SHA_ZERO, &layers, &err));
+    layer = path_join(layers, "disk.raw");
+    assert_ok(file_write(layer, "12345", 5, 0600, &err));
+    struct cache_item *items, *damaged;
+    size_t n, bad;
+    assert_ok(cache_list(s, a, &items, &n, &err));
+    assert_int_equal(n, 3);
+    assert_string_equal(items[0].name, SHA_ABC);
+    assert_string_equal(items[0].url, "https://example.org/abc");
+    assert_null(items[1].url);
+    assert_int_equal(items[2].kind, CACHE_LAYER);
+    assert_string_equal(items[2].name, SHA_ZERO);
+    assert_true(items[2].size >= 5);
+
+    assert_ok(cache_verify(s, a, &damaged, &bad, &err));
+    assert_int_equal(bad, 0);
+    autofree char *path = store_blob_path(s, SHA_ABC);
+    assert_ok(file_write(path, "abd", 3, 0600, &err));
+    assert_ok(cache_verify(s, a, &damaged, &bad, &err));
+    assert_int_equal(bad, 1);
+    assert_string_equal(damaged[0].name, SHA_ABC);
+    assert_int_equal(access(damaged[0].path, F_OK), 0);
+    assert_false(store_has(s, SHA_ABC));
+    assert_ok(cache_verify(s, a, &damaged, &bad, &err));
+    assert_int_equal(bad, 0);
+}
+
+static void cleaning_up(void **state)
+{
+    (void)state;
+    autotempdir char *dir = unit_temp_dir();
+    autostore struct store *s = store_in(dir);
+    autoarena struct arena *a = arena_new();
+    put_blob(s, "abc");
+    put_blob(s, "other");
+    put_blob(s, "kept");
+    char kept[DIGEST_HEX_MAX];
+    digest_bytes(DIGEST_SHA256, "kept", 4, kept);
+    autofree char *old = store_blob_path(s, SHA_ABC), *kept_path = store_blob_path(s, kept);
+    age(old, 40 * 24 * 3600);
+    age(kept_path, 40 * 24 * 3600);
+    autojson json_t *record = json_object();
+    json_set_string(record, "sha256", SHA_ABC);
+    store_remember(s, "abc", record);
+    autofree char *left = path_join(dir, "tmp/blob.left"), *busy = path_join(dir, "tmp/blob.busy");
+    assert_ok(file_write(left, "x", 1, 0600, &err));
+    assert_ok(file_write(busy, "x", 1, 0600, &err));
+    age(left, 2 * 24 * 3600);
+
+    const char *const keep[] = {kept, NULL};
+    struct cache_gc_options o = {.days = 30, .keep = keep, .dry_run = true};
+    struct cache_item *removed;
+    size_t n;
+    assert_ok(cache_gc(s, &o, a, &removed, &n, &err));
+    assert_int_equal(n, 1);
+    assert_string_equal(removed[0].name, SHA_ABC);
+    assert_true(store_has(s, SHA_ABC));
+    o.dry_run = false;
+    assert_ok(cache_gc(s, &o, a, &removed, &n, &err));
+    assert_int_equal(n, 1);
+    assert_false(store_has(s, SHA_ABC));
+    assert_true(store_has(s, kept));
+    assert_null(store_recall(s, "abc"));
+    assert_int_equal(access(left, F_OK), -1);
+    assert_int_equal(access(busy, F_OK), 0);
+    o = (struct cache_gc_options){0};
+    assert_ok(cache_gc(s, &o, a, &removed, &n, &err));
+    assert_int_equal(n, 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_store_is_private),
+        cmocka_unit_test(folders_of_the_environment),
+        cmocka_unit_test(an_abandoned_blob_leaves_nothing),
+        cmocka_unit_test(listing_and_verifying),
+        cmocka_unit_test(cleaning_up),
+    };
+    return cmocka_run_group_tests_name("cache", tests, NULL, NULL);
+}
