@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <string.h>
 
 static const struct {
@@ -60,6 +61,12 @@ void digest_add(struct digest *d, const void *bytes, size_t size)
         abort();
 }
 
+static void to_hex(const unsigned char *raw, unsigned n, char *hex)
+{
+    for (unsigned i = 0; i < n; i++)
+        snprintf(hex + (size_t)2 * i, 3, "%02x", raw[i]);
+}
+
 void digest_finish(struct digest *d, char hex[DIGEST_HEX_MAX])
 {
     unsigned char raw[EVP_MAX_MD_SIZE];
@@ -67,8 +74,17 @@ void digest_finish(struct digest *d, char hex[DIGEST_HEX_MAX])
     if (!EVP_DigestFinal_ex(d->ctx, raw, &n) ||
         !EVP_DigestInit_ex(d->ctx, kinds[d->kind].md(), NULL))
         abort();
-    for (unsigned i = 0; i < n; i++)
-        snprintf(hex + (size_t)2 * i, 3, "%02x", raw[i]);
+    to_hex(raw, n, hex);
+}
+
+void digest_hmac(const void *key, size_t key_size, const void *bytes, size_t size,
+                 char hex[DIGEST_HEX_MAX])
+{
+    unsigned char raw[EVP_MAX_MD_SIZE];
+    unsigned n = 0;
+    if (!HMAC(EVP_sha256(), key, (int)key_size, bytes, size, raw, &n))
+        abort();
+    to_hex(raw, n, hex);
 }
 
 void digest_free(struct digest *d)

@@ -26,6 +26,9 @@ void digest_finish(struct digest *d, char hex[DIGEST_HEX_MAX]);
 void digest_free(struct digest *d);
 
 void digest_bytes(enum digest_kind kind, const void *bytes, size_t size, char hex[DIGEST_HEX_MAX]);
+/* HMAC-SHA-256 (RFC 2104): for what is secret and must still be compared. */
+void digest_hmac(const void *key, size_t key_size, const void *bytes, size_t size,
+                 char hex[DIGEST_HEX_MAX]);
 /* Reads from fd's start to its end; the position of fd does not matter and is not changed. Holes of
  * sparse files are hashed as the zeros they are. */
 bool digest_fd(enum digest_kind kind, int fd, char hex[DIGEST_HEX_MAX], uint64_t *size,

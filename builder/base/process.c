@@ -173,6 +173,11 @@ static void feed(struct watch *w)
         close(take_fd(fd));
 }
 
+static bool ended_by_interrupt(const struct watch *w)
+{
+    return interrupted() && !w->process->foreground && !w->process->uninterrupted;
+}
+
 /* Waits until the child's pipes are closed; false on time-out or interrupt. */
 static bool converse(struct watch *w, struct error **err)
 {
@@ -181,7 +186,7 @@ static bool converse(struct watch *w, struct error **err)
         struct pollfd fds[] = {
             {pipes->out[0], POLLIN, 0}, {pipes->err[0], POLLIN, 0}, {pipes->in[1], POLLOUT, 0}};
         int n = poll(fds, COUNT(fds), 200);
-        if (interrupted() && !w->process->foreground)
+        if (ended_by_interrupt(w))
             return interrupt_error(err);
         if (w->deadline != 0 && now() > w->deadline)
             return error_set(err, ERROR_TIMEOUT, "%s did not finish within %u s",
@@ -210,7 +215,7 @@ static bool reap(struct watch *w, int *status, struct error **err)
         if (pid < 0 && errno != EINTR)
             return error_errno(err, ERROR_INTERNAL, errno, "cannot wait for %s",
                                w->process->argv[0]);
-        if (interrupted() && !w->process->foreground)
+        if (ended_by_interrupt(w))
             return interrupt_error(err);
         if (pid == 0) {
             if (now() > w->deadline)
@@ -231,6 +236,24 @@ static bool make_pipes(const struct process *p, struct pipes *pipes, struct erro
     if (ok && !p->merge_stderr && !p->foreground)
         ok = pipe2(pipes->err, O_CLOEXEC) == 0;
     return ok || error_errno(err, ERROR_HOST, errno, "cannot make a pipe");
+}
+
+/* Ends the child and all that it started. */
+static void end(const struct process *p, pid_t pid)
+{
+    pid_t group = p->foreground ? pid : -pid;
+    if (p->grace_seconds) {
+        kill(group, SIGTERM);
+        for (double until = now() + p->grace_seconds; now() < until; poll(NULL, 0, 20)) {
+            if (waitpid(pid, NULL, WNOHANG) == pid) {
+                kill(group, SIGKILL);
+                return;
+            }
+        }
+    }
+    kill(group, SIGKILL);
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        ;
 }
 
 bool process_run(const struct process *p, struct process_result *result, struct error **err)
@@ -264,9 +287,7 @@ bool process_run(const struct process *p, struct process_result *result, struct 
     } while (got < 0 && errno == EINTR);
     bool ok = converse(&w, err) && reap(&w, &status, err);
     if (!ok) {
-        kill(p->foreground ? pid : -pid, SIGKILL);
-        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-            ;
+        end(p, pid);
         return false;
     }
     if (got == sizeof failed)

@@ -17,6 +17,8 @@ struct process {
     const void *input;       /* written to stdin, or NULL */
     size_t input_size;
     unsigned timeout_seconds; /* 0: none */
+    unsigned grace_seconds;   /* on time-out and interrupt: SIGTERM, and SIGKILL so much later */
+    bool uninterrupted;       /* runs to its end in spite of an interrupt: for cleaning up */
     int stdout_fd;            /* where stdout goes if > 0; else it is captured */
     bool merge_stderr;        /* stderr goes where stdout goes */
     bool log_output;          /* what is captured is also written to the build log */

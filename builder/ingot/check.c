@@ -17,36 +17,34 @@ static const struct option_spec options[] = {
 static bool run(const struct cli *cli, const void *given, struct error **err)
 {
     const struct options *o = given;
-    size_t bad = 0;
-    autosession struct session *s = session_new();
+    int code = 0;
+    autosession struct session *s = NULL;
+    if (!session_open(&s, err))
+        return false;
     autojson json_t *report = json_object();
     json_t *list = json_array();
     json_set(report, "recipes", list);
     for (size_t i = 0; i < cli->argument_count; i++) {
         autorecipe struct recipe *r = NULL;
         autoerror struct error *why = NULL;
-        bool ok = session_recipe(s, cli->arguments[i], &o->set, false, &r, &why);
-        if (!ok && cli->argument_count == 1) {
-            *err = take_ptr(why);
-            return false;
-        }
-        json_t *one = json_object();
+        json_t *one = json_object(), *diagnostics = json_array();
+        json_array_append_new(list, one);
+        bool ok = session_diagnose(s, cli->arguments[i], &o->set, false, &r, diagnostics, &why);
         json_set_string(one, "recipe", cli->arguments[i]);
         json_set_bool(one, "ok", ok);
-        if (!ok)
-            json_set_string(one, "error", error_text(why));
-        json_array_append_new(list, one);
+        json_set(one, "diagnostics", diagnostics);
         if (!ok)
             log_error("%s", error_text(why));
         else if (!cli->json)
             printf("%s: ok\n", r->file);
-        bad += !ok;
+        if (!ok)
+            code = error_exit_code(why);
     }
     if (cli->json) {
         autofree char *text = json_pretty(report);
         fputs(text, stdout);
     }
-    *cli->exit_code = bad ? error_kinds[ERROR_INPUT].exit_code : 0;
+    *cli->exit_code = code;
     return true;
 }
 

@@ -101,8 +101,10 @@ static bool check_cache(struct findings *f, struct session *s, const char **root
 
 static bool run(const struct cli *cli, const void *given, struct error **err)
 {
-    (void)given, (void)err;
-    autosession struct session *s = session_new();
+    (void)given;
+    autosession struct session *s = NULL;
+    if (!session_open(&s, err))
+        return false;
     struct findings f = {.arena = s->arena};
     const char *root = NULL;
     for (size_t i = 0; i < COUNT(programs); i++)

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/path.h"
+#include "ingot/settings.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -17,12 +18,8 @@ static void add(struct arena *a, const char ***list, size_t *count, const char *
     *list = arena_append_(a, *list, count, sizeof copy, &copy);
 }
 
-struct session *session_new(void)
+static void find_search(struct session *s)
 {
-    struct session *s = calloc(1, sizeof *s);
-    if (!s)
-        abort();
-    s->arena = arena_new();
     const char **list = NULL;
     size_t count = 0;
     const char *path = getenv("INGOT_PATH"), *config = getenv("XDG_CONFIG_HOME"),
@@ -41,7 +38,20 @@ struct session *session_new(void)
     const char *end = NULL;
     list = arena_append_(s->arena, list, &count, sizeof end, &end);
     s->search = list;
-    return s;
+}
+
+bool session_open(struct session **out, struct error **err)
+{
+    struct session *s = calloc(1, sizeof *s);
+    if (!s)
+        abort();
+    s->arena = arena_new();
+    *out = s;
+    const struct setting *settings;
+    if (!settings_load(s->arena, &settings, err))
+        return false;
+    find_search(s);
+    return true;
 }
 
 bool session_cache(struct session *s, struct error **err)
@@ -64,10 +74,9 @@ void session_free(struct session *s)
     free(s);
 }
 
-static bool add_override(struct arena *a, struct recipe_options *o, struct recipe_override one)
+static void add_override(struct arena *a, struct recipe_options *o, struct recipe_override one)
 {
     arena_append(a, o->overrides, o->override_count, one);
-    return true;
 }
 
 /* INGOT_SET_disk__size=8GiB means --set disk.size=8GiB. */
@@ -124,8 +133,20 @@ static void print_diagnostic(const struct diagnostic *d)
         log_warning("%s%s%s%s", where, d->key, colon, d->message);
 }
 
-bool session_recipe(struct session *s, const char *given, const struct cli_list *sets, bool locked,
-                    struct recipe **out, struct error **err)
+static json_t *diagnostic_to_json(const struct diagnostic *d)
+{
+    json_t *j = json_object();
+    json_set_string(j, "severity", d->severity == SEVERITY_ERROR ? "error" : "warning");
+    json_set_string(j, "file", d->place.file);
+    json_set_integer(j, "line", d->place.line);
+    json_set_integer(j, "column", d->place.column);
+    json_set_string(j, "key", d->key);
+    json_set_string(j, "message", d->message);
+    return j;
+}
+
+bool session_diagnose(struct session *s, const char *given, const struct cli_list *sets,
+                      bool locked, struct recipe **out, json_t *list, struct error **err)
 {
     autofree char *path = NULL;
     struct recipe_options o = {.search = s->search};
@@ -138,12 +159,27 @@ bool session_recipe(struct session *s, const char *given, const struct cli_list 
         return error_set(err, ERROR_TRUST, "--locked takes no overrides, but there is %s",
                          o.overrides[0].origin);
     struct diagnostics found = {.arena = s->arena};
-    bool ok = recipe_load(path, &o, out, &found, err);
+    autoerror struct error *why = NULL;
+    bool ok = recipe_load(path, &o, out, &found, &why);
     /* A single error is the error that main prints; of several, each has its line. */
-    for (size_t i = 0; i < found.count; i++)
+    for (size_t i = 0; i < found.count; i++) {
         if (found.items[i].severity == SEVERITY_WARNING || found.errors > 1)
             print_diagnostic(&found.items[i]);
-    return ok;
+        if (list)
+            json_array_append_new(list, diagnostic_to_json(&found.items[i]));
+    }
+    if (ok)
+        return true;
+    if (found.errors > 1)
+        return error_set(err, error_kind(why), "%s: %zu errors", given, found.errors);
+    *err = take_ptr(why);
+    return false;
+}
+
+bool session_recipe(struct session *s, const char *given, const struct cli_list *sets, bool locked,
+                    struct recipe **out, struct error **err)
+{
+    return session_diagnose(s, given, sets, locked, out, NULL, err);
 }
 
 bool session_epoch(int64_t *epoch, struct error **err)

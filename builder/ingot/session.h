@@ -16,8 +16,9 @@ struct session {
     const char *const *search; /* NULL-terminated */
 };
 
-/* Search folders only: for commands that touch no cache. */
-struct session *session_new(void);
+/* Settings and search folders only: for commands that touch no cache. *out is to be freed even on
+ * failure. */
+bool session_open(struct session **out, struct error **err) must_check;
 /* Opens the cache and the memory of input digests. */
 bool session_cache(struct session *s, struct error **err) must_check;
 void session_free(struct session *s);
@@ -26,6 +27,11 @@ void session_free(struct session *s);
  * stderr, and on failure every error is. locked refuses overrides (ERROR_TRUST). */
 bool session_recipe(struct session *s, const char *given, const struct cli_list *sets, bool locked,
                     struct recipe **out, struct error **err) must_check;
+
+/* The same, and each diagnostic is appended to the JSON array `list` (may be NULL). */
+bool session_diagnose(struct session *s, const char *given, const struct cli_list *sets,
+                      bool locked, struct recipe **out, json_t *list, struct error **err)
+    must_check;
 
 /* Seconds since the epoch for everything that is written: SOURCE_DATE_EPOCH, else a constant. */
 bool session_epoch(int64_t *epoch, struct error **err) must_check;

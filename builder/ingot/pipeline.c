@@ -1,0 +1,299 @@
+#include "ingot/pipeline.h"
+
+#include "bake/bootstrap.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/progress.h"
+#include "base/units.h"
+#include "disk/image.h"
+#include "disk/writer.h"
+#include "ingot/packages.h"
+#include "source/fetch.h"
+
+#include <string.h>
+#include <sys/utsname.h>
+
+struct pipeline *pipeline_new(struct session *s, const struct recipe *r,
+                              const struct pipeline_options *o, struct error **err)
+{
+    struct pipeline *p = calloc(1, sizeof *p);
+    if (!p)
+        abort();
+    p->arena = arena_new();
+    p->session = s;
+    p->recipe = r;
+    p->options = o;
+    if (!session_epoch(&p->epoch, err)) {
+        pipeline_free(p);
+        return NULL;
+    }
+    return p;
+}
+
+void pipeline_free(struct pipeline *p)
+{
+    if (!p)
+        return;
+    if (p->appliance)
+        appliance_abandon(p->appliance);
+    layer_abandon(&p->system);
+    plan_free(p->plan);
+    arena_free(p->arena);
+    free(p);
+}
+
+static bool make_plan(struct pipeline *p, struct error **err)
+{
+    plan_free(p->plan);
+    p->plan = NULL;
+    return plan_make(p->recipe, p->session->inputs, *p->base_digest ? p->base_digest : NULL,
+                     p->facts, p->resolution, p->epoch, &p->plan, err);
+}
+
+/* --- what is known already ---------------------------------------------------------------------
+ */
+
+static const char *const *texts(struct arena *a, const struct text_list *l)
+{
+    const char **list = arena_alloc(a, (l->count + 1) * sizeof *list);
+    for (size_t i = 0; i < l->count; i++)
+        list[i] = l->items[i].text;
+    return list;
+}
+
+static bool describe_bootstrap(struct pipeline *p, struct bootstrap *b, struct error **err)
+{
+    const struct base *base = &p->recipe->base;
+    autofree char *scratch = NULL;
+    if (!store_folder(p->session->store, "tmp", &scratch, err))
+        return false;
+    *b = (struct bootstrap){
+        .os = base->os.text,
+        .suite = base->suite.text,
+        .architecture = architecture_name(p->recipe->arch),
+        .packages = texts(p->arena, &base->packages),
+        .mirror = base->mirror.text,
+        .epoch = p->epoch,
+        .scratch = arena_strdup(p->arena, scratch),
+    };
+    return true;
+}
+
+static bool know_base_digest(struct pipeline *p, struct error **err)
+{
+    const struct base *base = &p->recipe->base;
+    if (base->kind == BASE_BOOTSTRAP) {
+        struct bootstrap b;
+        return describe_bootstrap(p, &b, err) && bootstrap_key(&b, p->base_digest, err);
+    }
+    const struct fetch_request r = {base->image.text, &base->verify, "base image"};
+    (void)fetch_known(p->session->store, &r, p->base_digest);
+    return true;
+}
+
+/* facts/KEY.json beside the layers. */
+static bool facts_path(struct pipeline *p, char **path, struct error **err)
+{
+    autofree char *folder = NULL, *name = NULL;
+    if (!store_folder(p->session->store, "facts", &folder, err))
+        return false;
+    if (asprintf(&name, "%s.json", p->base_key) < 0)
+        abort();
+    *path = path_join(folder, name);
+    return true;
+}
+
+static bool load_facts(struct pipeline *p, struct error **err)
+{
+    autofree char *path = NULL;
+    autojson json_t *j = NULL;
+    autoerror struct error *why = NULL;
+    if (!facts_path(p, &path, err))
+        return false;
+    if (access(path, R_OK) != 0)
+        return true;
+    if (!json_read_file(path, 64 * MIB, &j, &why) ||
+        !facts_from_json(p->arena, j, &p->facts, &why)) {
+        log_debug("cached facts are read anew: %s", error_text(why));
+        p->facts = NULL;
+    }
+    return true;
+}
+
+static bool learn_sources(struct pipeline *p)
+{
+    char sha256[DIGEST_HEX_MAX];
+    bool learned = false;
+    for (size_t i = 0; i < p->plan->fetch_count; i++) {
+        const struct plan_fetch *f = &p->plan->fetches[i];
+        const struct fetch_request r = {f->url, f->verify, f->why};
+        if (!f->sha256 && fetch_known(p->session->store, &r, sha256)) {
+            inputs_learn(p->session->inputs, f->url, sha256);
+            learned = true;
+        }
+    }
+    return learned;
+}
+
+bool pipeline_look(struct pipeline *p, struct error **err)
+{
+    if (!know_base_digest(p, err) || !make_plan(p, err))
+        return false;
+    p->base_key = arena_strdup(p->arena, p->plan->layers[0].key);
+    if (p->base_key) {
+        autofree char *raw = NULL;
+        if (!layer_find(p->session->store, p->base_key, &raw, err) || !load_facts(p, err))
+            return false;
+        p->base_raw = arena_strdup(p->arena, raw);
+    }
+    bool learned = learn_sources(p);
+    if ((p->facts || learned) && !make_plan(p, err))
+        return false;
+    if (p->plan->packages_wanted && p->plan->packages_wanted[0]) {
+        if (!packages_remembered(p, err))
+            return false;
+        if (p->resolution && !make_plan(p, err))
+            return false;
+    }
+    return true;
+}
+
+/* --- making sure -------------------------------------------------------------------------------
+ */
+
+/* The bake runs programs of the guest: there is no emulation of other architectures. */
+static bool check_architecture(const struct pipeline *p, struct error **err)
+{
+    struct utsname host;
+    if (uname(&host) == 0 && strcmp(host.machine, architecture_gnu(p->recipe->arch)) != 0)
+        return error_set(err, ERROR_HOST,
+                         "the recipe is for %s and this host is %s: build it on a host of that "
+                         "architecture",
+                         architecture_name(p->recipe->arch), host.machine);
+    return true;
+}
+
+static bool offline_lacks(struct error **err, const char *what)
+{
+    return error_set(err, ERROR_UNREACHABLE,
+                     "%s is not in the cache, and --offline forbids to fetch it", what);
+}
+
+static bool make_base_image(struct pipeline *p, struct layer_work *w, struct error **err)
+{
+    const struct base *base = &p->recipe->base;
+    autofree char *blob = store_blob_path(p->session->store, p->base_digest);
+    progress_step("unpack the base image");
+    if (!layer_start(p->session->store, NULL, w, err) ||
+        !image_to_raw(blob, base->format, w->raw, err))
+        return error_wrap(err, "base: %s", base->image.text);
+    return true;
+}
+
+static bool make_bootstrap(struct pipeline *p, struct layer_work *w, struct error **err)
+{
+    struct bootstrap b;
+    if (p->options->offline)
+        return offline_lacks(err, "the base");
+    if (!describe_bootstrap(p, &b, err) || !layer_start(p->session->store, NULL, w, err))
+        return false;
+    progress_step("make the base from packages (%s %s)", b.os, b.suite);
+    return bootstrap_make(&b, w->raw, err) || error_wrap(err, "base");
+}
+
+static bool fetch_base(struct pipeline *p, struct error **err)
+{
+    const struct base *base = &p->recipe->base;
+    const struct fetch_request r = {base->image.text, &base->verify, "base image"};
+    if (base->kind == BASE_BOOTSTRAP || store_has(p->session->store, p->base_digest))
+        return true;
+    if (p->options->offline && base->image.text[0] != '/')
+        return offline_lacks(err, base->image.text);
+    progress_step("fetch the base image");
+    if (!fetch_blob(p->session->store, &r, p->base_digest, err))
+        return error_wrap(err, "base");
+    return true;
+}
+
+static bool ensure_base(struct pipeline *p, struct error **err)
+{
+    if (p->base_raw)
+        return true;
+    if (!fetch_base(p, err) || !make_plan(p, err))
+        return false;
+    p->base_key = arena_strdup(p->arena, p->plan->layers[0].key);
+    autofree char *raw = NULL;
+    autoclose int lock = layer_lock(p->session->store, p->base_key, err);
+    if (lock < 0 || !layer_find(p->session->store, p->base_key, &raw, err))
+        return false;
+    if (!raw) {
+        autolayer struct layer_work w = {0};
+        bool made = p->recipe->base.kind == BASE_BOOTSTRAP ? make_bootstrap(p, &w, err)
+                                                           : make_base_image(p, &w, err);
+        if (!made || !layer_publish(p->session->store, &w, p->base_key, &raw, err))
+            return false;
+    }
+    p->base_raw = arena_strdup(p->arena, raw);
+    return true;
+}
+
+static bool ensure_facts(struct pipeline *p, struct error **err)
+{
+    if (!p->facts && !load_facts(p, err))
+        return false;
+    if (p->facts)
+        return true;
+    const struct disk_options o = {.raw = p->base_raw, .epoch = p->epoch};
+    autodisk struct disk *d = NULL;
+    autofree char *path = NULL;
+    progress_step("look at the base");
+    if (!disk_open(&o, &d, err) || !disk_read_facts(d, &o, p->arena, &p->facts, err))
+        return error_wrap(err, "cannot read the base");
+    struct disk *closing = take_ptr(d);
+    if (!closing->writer->close(closing, err) || !facts_path(p, &path, err))
+        return false;
+    autojson json_t *j = facts_to_json(p->facts);
+    return json_write_file(path, j, 0600, err);
+}
+
+static bool fetch_sources(struct pipeline *p, struct error **err)
+{
+    char sha256[DIGEST_HEX_MAX];
+    bool fetched = false;
+    for (size_t i = 0; i < p->plan->fetch_count; i++) {
+        const struct plan_fetch *f = &p->plan->fetches[i];
+        const struct fetch_request r = {f->url, f->verify, f->why};
+        if (strcmp(f->why, "base image") == 0 ||
+            (f->sha256 && store_has(p->session->store, f->sha256)))
+            continue;
+        if (p->options->offline && f->url[0] != '/' && strncmp(f->url, "file:", 5) != 0)
+            return offline_lacks(err, f->url);
+        progress_step("fetch %s", path_basename(f->url));
+        if (!fetch_blob(p->session->store, &r, sha256, err))
+            return error_wrap(err, "%s", f->why);
+        inputs_learn(p->session->inputs, f->url, sha256);
+        fetched = true;
+    }
+    return !fetched || make_plan(p, err);
+}
+
+bool pipeline_resolve(struct pipeline *p, struct error **err)
+{
+    if (p->resolved)
+        return true;
+    if (!check_architecture(p, err) || !ensure_base(p, err) || !ensure_facts(p, err) ||
+        !make_plan(p, err) || !fetch_sources(p, err))
+        return false;
+    if (p->plan->packages_wanted[0]) {
+        p->resolution = NULL;
+        if (!packages_resolve(p, err) || !make_plan(p, err))
+            return false;
+    }
+    for (size_t i = 0; i < p->plan->layer_count; i++)
+        if (!p->plan->layers[i].key)
+            return error_set(err, ERROR_INTERNAL, "layer %s has no key",
+                             layer_names[p->plan->layers[i].kind]);
+    p->resolved = true;
+    return true;
+}

@@ -1,0 +1,56 @@
+#include "ingot/commands.h"
+#include "ingot/pipeline.h"
+
+struct options {
+    bool explain;
+    const char *show;
+    struct cli_list set;
+};
+
+static const struct option_spec options[] = {
+    {"explain", 0, OPTION_FLAG, offsetof(struct options, explain), NULL,
+     "also where each value came from"},
+    {"show", 0, OPTION_STRING, offsetof(struct options, show), "PATH",
+     "the text of one file that the plan writes into the guest"},
+    {"set", 0, OPTION_LIST, offsetof(struct options, set), "KEY=VALUE",
+     "override a key of the recipe"},
+    {0},
+};
+
+static bool run(const struct cli *cli, const void *given, struct error **err)
+{
+    const struct options *o = given;
+    const struct pipeline_options how = {.offline = true, .until = LAYER_SEAL};
+    autosession struct session *s = NULL;
+    autorecipe struct recipe *r = NULL;
+    if (!session_open(&s, err) || !session_cache(s, err) ||
+        !session_recipe(s, cli->arguments[0], &o->set, false, &r, err))
+        return false;
+    autopipeline struct pipeline *p = pipeline_new(s, r, &how, err);
+    if (!p || !pipeline_look(p, err))
+        return false;
+    if (o->show)
+        return plan_show(p->plan, o->show, stdout, err);
+    if (cli->json) {
+        autojson json_t *j = plan_to_json(p->plan);
+        autofree char *text = json_pretty(j);
+        fputs(text, stdout);
+    } else {
+        plan_print(p->plan, o->explain, stdout);
+    }
+    return true;
+}
+
+const struct command command_plan = {
+    .name = "plan",
+    .arguments = "RECIPE",
+    .summary = "Prints what a build will fetch, install, write, run, remove and emit",
+    .details =
+        "Uses no network and changes nothing. What the cache does not know yet of the base or of\n"
+        "package indexes is printed as open.",
+    .options = options,
+    .options_size = sizeof(struct options),
+    .min_arguments = 1,
+    .max_arguments = 1,
+    .run = run,
+};
