@@ -230,9 +230,9 @@ bool grow_disk(const char *raw, const struct facts *facts, uint64_t size, int64_
                struct error **err)
 {
     autoarena struct arena *a = arena_new();
-    struct partition root;
+    struct partition root = {0};
     struct partition_table t;
-    bool same;
+    bool same = false;
     if (!check_size(raw, size, &same, err))
         return false;
     if (same)
