@@ -170,7 +170,7 @@ static bool read_start(const char *path, unsigned char *bytes, size_t room, size
 bool image_info(const char *path, const char *format, struct image_info *info, struct error **err)
 {
     unsigned char bytes[65536];
-    size_t size;
+    size_t size = 0;
     struct stat st;
     *info = (struct image_info){.compression = ""};
     if (!read_start(path, bytes, sizeof bytes, &size, &st, err))
