@@ -3,79 +3,11 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "plan/seal.h"
 
 #include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
-
-enum action {
-    SEAL_REMOVE,      /* the file or tree */
-    SEAL_REMOVE_FILE, /* only if it is a file: a link there is as it should be */
-    SEAL_EMPTY,       /* cut to nothing, kept */
-    SEAL_CLEAR,       /* all in the folder, which stays */
-    SEAL_LOGS         /* every file below is cut, old ones are removed; folders stay */
-};
-
-/* Paths may have shell wildcards in any component. */
-static const struct identity {
-    enum action action;
-    const char *path;
-} identities[] = {
-    {SEAL_EMPTY, "/etc/machine-id"},
-    {SEAL_REMOVE_FILE, "/var/lib/dbus/machine-id"},
-    {SEAL_REMOVE, "/etc/ssh/ssh_host_*"},
-    {SEAL_REMOVE, "/etc/dropbear/dropbear_*_host_key"},
-    /* random seeds: clones that share one can guess each other's keys */
-    {SEAL_REMOVE, "/var/lib/systemd/random-seed"},
-    {SEAL_REMOVE, "/var/lib/systemd/credential.secret"},
-    {SEAL_REMOVE, "/var/lib/random-seed"},
-    {SEAL_REMOVE, "/var/lib/urandom/random-seed"},
-    {SEAL_REMOVE, "/var/lib/misc/random-seed"},
-    {SEAL_CLEAR, "/var/lib/seedrng"},
-    {SEAL_REMOVE, "/boot/loader/random-seed"},
-    {SEAL_REMOVE, "/boot/efi/loader/random-seed"},
-    {SEAL_REMOVE, "/efi/loader/random-seed"},
-    /* the first boot's state, and what it writes */
-    {SEAL_CLEAR, "/var/lib/cloud"},
-    {SEAL_REMOVE, "/etc/netplan/50-cloud-init.yaml"},
-    {SEAL_REMOVE, "/etc/network/interfaces.d/50-cloud-init*"},
-    {SEAL_REMOVE, "/etc/NetworkManager/system-connections/cloud-init-*"},
-    {SEAL_REMOVE, "/etc/udev/rules.d/70-persistent-net.rules"},
-    /* the network's */
-    {SEAL_CLEAR, "/var/lib/dhcp"},
-    {SEAL_CLEAR, "/var/lib/dhclient"},
-    {SEAL_CLEAR, "/var/lib/dhcpcd"},
-    {SEAL_REMOVE, "/etc/dhcpcd.duid"},
-    {SEAL_REMOVE, "/etc/dhcpcd.secret"},
-    {SEAL_REMOVE, "/var/lib/NetworkManager/*.lease"},
-    {SEAL_REMOVE, "/var/lib/NetworkManager/secret_key"},
-    {SEAL_REMOVE, "/var/lib/NetworkManager/seen-bssids"},
-    {SEAL_REMOVE, "/var/lib/NetworkManager/timestamps"},
-    /* services that know this machine */
-    {SEAL_REMOVE, "/etc/popularity-contest.conf"},
-    {SEAL_CLEAR, "/var/lib/ubuntu-advantage/private"},
-    /* logs, after the journal, whose folders are named by machine-id */
-    {SEAL_CLEAR, "/var/log/journal"},
-    {SEAL_LOGS, "/var/log"},
-    /* package managers' caches and old copies */
-    {SEAL_CLEAR, "/var/lib/apt/lists"},
-    {SEAL_CLEAR, "/var/cache/apt/archives"},
-    {SEAL_REMOVE, "/var/cache/apt/*.bin"},
-    {SEAL_CLEAR, "/var/cache/apk"},
-    {SEAL_CLEAR, "/var/cache/dnf"},
-    {SEAL_CLEAR, "/var/cache/yum"},
-    {SEAL_REMOVE, "/var/lib/dpkg/*-old"},
-    {SEAL_REMOVE, "/var/cache/debconf/*-old"},
-    {SEAL_REMOVE, "/var/cache/ldconfig/aux-cache"},
-    /* what people leave behind */
-    {SEAL_CLEAR, "/tmp"},
-    {SEAL_CLEAR, "/var/tmp"},
-    {SEAL_CLEAR, "/run"},
-    {SEAL_REMOVE, "/root/.*_history"},
-    {SEAL_REMOVE, "/root/.lesshst"},
-    {SEAL_REMOVE, "/root/.viminfo"},
-    {SEAL_REMOVE, "/home/*/.*_history"},
-};
 
 static const char *const old_logs[] = {"*.gz", "*.xz", "*.zst", "*.old", "*.[0-9]", "*.[0-9][0-9]"};
 
@@ -164,7 +96,7 @@ static bool empty_logs(struct seal *s, const char *path, unsigned depth, struct 
     return true;
 }
 
-static bool act(struct seal *s, enum action action, const char *path, struct error **err)
+static bool act(struct seal *s, enum seal_action action, const char *path, struct error **err)
 {
     struct disk_stat st;
     bool found;
@@ -189,7 +121,7 @@ static bool act(struct seal *s, enum action action, const char *path, struct err
 }
 
 /* Goes down the pattern component by component; only those with wildcards are listed. */
-static bool expand(struct seal *s, enum action action, const char *folder, const char *pattern,
+static bool expand(struct seal *s, enum seal_action action, const char *folder, const char *pattern,
                    struct error **err)
 {
     size_t n = strcspn(pattern, "/");
@@ -216,8 +148,8 @@ static bool expand(struct seal *s, enum action action, const char *folder, const
 
 static bool go_through(struct seal *s, struct error **err)
 {
-    for (size_t i = 0; i < COUNT(identities); i++)
-        if (!expand(s, identities[i].action, "/", identities[i].path + 1, err))
+    for (size_t i = 0; i < seal_item_count; i++)
+        if (!expand(s, seal_items[i].action, "/", seal_items[i].path + 1, err))
             return false;
     return true;
 }

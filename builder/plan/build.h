@@ -29,7 +29,7 @@ struct builder {
     size_t open_count;
 };
 
-/* The init system; INIT_UNKNOWN without facts. */
+/* The init system: of the facts, else as the base's profile says it; INIT_UNKNOWN. */
 enum init_system builder_init(const struct builder *b);
 /* Notes something that the plan cannot say yet; each text once. */
 void builder_open(struct builder *b, const char *text);

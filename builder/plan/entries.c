@@ -1,5 +1,6 @@
 /* The list of entries: adding, conflicts, order. */
 #include "plan/build.h"
+#include "plan/seal.h"
 
 #include "base/log.h"
 #include "base/text.h"
@@ -12,7 +13,16 @@
 
 enum init_system builder_init(const struct builder *b)
 {
-    return b->facts ? b->facts->init : INIT_UNKNOWN;
+    static const struct {
+        const char *name;
+        enum init_system init;
+    } names[] = {{"systemd", INIT_SYSTEMD}, {"openrc", INIT_OPENRC}};
+    if (b->facts)
+        return b->facts->init;
+    for (size_t i = 0; b->recipe->base.init && i < COUNT(names); i++)
+        if (strcmp(names[i].name, b->recipe->base.init) == 0)
+            return names[i].init;
+    return INIT_UNKNOWN;
 }
 
 void builder_open(struct builder *b, const char *text)
@@ -86,6 +96,20 @@ static bool is_never_baked(const struct builder *b, const char *path)
     return false;
 }
 
+/* What the seal would take away again, or NULL. */
+static const struct seal_item *sealed_away(const char *path)
+{
+    for (size_t i = 0; i < seal_item_count; i++) {
+        const struct seal_item *item = &seal_items[i];
+        bool itself = item->action != SEAL_CLEAR && fnmatch(item->path, path, FNM_PATHNAME) == 0;
+        bool below = fnmatch(item->path, path, FNM_PATHNAME | FNM_LEADING_DIR) == 0 &&
+                     fnmatch(item->path, path, FNM_PATHNAME) != 0;
+        if (item->action != SEAL_LOGS && (itself || below))
+            return item;
+    }
+    return NULL;
+}
+
 bool builder_add(struct builder *b, struct plan_entry e, struct error **err)
 {
     bool whole_root = e.kind == ENTRY_ARCHIVE && strcmp(e.path, "/") == 0;
@@ -105,6 +129,12 @@ bool builder_add(struct builder *b, struct plan_entry e, struct error **err)
                          "%s: %s is state of one machine that must never be in an image of '%s'; "
                          "it is made at the first boot",
                          e.origin, e.path, b->recipe->distribution.name.text);
+    const struct seal_item *sealed = e.kind == ENTRY_ABSENT ? NULL : sealed_away(e.path);
+    if (sealed)
+        return error_set(
+            err, ERROR_INPUT,
+            "%s: %s would be taken out of the image again before it is sealed (%s: %s)", e.origin,
+            e.path, sealed->path, sealed->why);
     e.path = builder_guest_path(b, e.path);
     struct draft d = {.entry = e, .order = b->count};
     arena_append(b->arena, b->drafts, b->count, d);

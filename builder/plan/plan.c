@@ -132,6 +132,8 @@ bool plan_make(const struct recipe *recipe, struct inputs *inputs, const char *b
         !builder_sources(&b, err) || !builder_settings(&b, err) || !builder_files(&b, err) ||
         !builder_services(&b, err) || !builder_finish(&b, &p->entries, &p->entry_count, err))
         return error_wrap(err, "cannot plan '%s'", recipe->title);
+    if (!facts)
+        builder_open(&b, "whether /lib and its like are links to /usr");
     const char **open = arena_alloc(arena, (b.open_count + 1) * sizeof *open);
     if (b.open_count)
         memcpy(open, b.open, b.open_count * sizeof *open);

@@ -228,7 +228,7 @@ static void print_seal(const struct plan *p, FILE *out)
     fprintf(out, "\nremoved before the image is sealed\n");
     for (size_t i = 0; i < seal_item_count; i++)
         fprintf(out, "  %-6s %s%s  (%s)\n", seal_action_names[seal_items[i].action],
-                seal_items[i].path, seal_items[i].action == SEAL_CLEAR ? "/" : "",
+                seal_items[i].path, seal_items[i].action >= SEAL_CLEAR ? "/" : "",
                 seal_items[i].why);
     const char *const *never = p->recipe->distribution.never_baked;
     if (never && never[0])

@@ -1,5 +1,6 @@
 /* What the seal takes out of an image: identity, random seeds, state and leftovers that clones must
- * not share. One table: the plan prints it, the bake carries it out, then asserts it.
+ * not share. One table: the plan prints it and has it in its key, the bake carries it out and then
+ * asserts it.
  */
 #ifndef INGOT_PLAN_SEAL_H
 #define INGOT_PLAN_SEAL_H
@@ -7,19 +8,21 @@
 #include "base/attributes.h"
 
 enum seal_action {
-    SEAL_EMPTY,  /* the file is cut to nothing and stays; not made where it is absent */
-    SEAL_REMOVE, /* a file or a whole folder */
-    SEAL_CLEAR,  /* what is in the folder; the folder stays */
+    SEAL_REMOVE,      /* the file or tree */
+    SEAL_REMOVE_FILE, /* only if it is a file: a link there is as it should be */
+    SEAL_EMPTY,       /* cut to nothing, kept */
+    SEAL_CLEAR,       /* all in the folder, which stays */
+    SEAL_LOGS         /* every file below is cut, old ones are removed; folders stay */
 };
 
 struct seal_item {
     enum seal_action action;
-    const char *path; /* the last component may be a glob(7) pattern */
-    const char *why;
+    const char *path; /* may have shell wildcards in any component */
+    const char *why;  /* for people */
 };
 
 extern const struct seal_item seal_items[];
 extern const size_t seal_item_count;
-extern const char *const seal_action_names[]; /* "empty", "remove", "clear" */
+extern const char *const seal_action_names[]; /* "remove", "empty", "clear" */
 
 #endif

@@ -251,7 +251,8 @@ static bool enable_unit(struct builder *b, const char *name, struct place place,
     const struct plan_entry *e = find_unit(b, file);
     if (e)
         return enable_by_install(b, unit, e, place, depth, err);
-    const char *folder = b->facts->usr_merged ? "/usr/lib/systemd/system" : "/lib/systemd/system";
+    bool merged = !b->facts || b->facts->usr_merged;
+    const char *folder = merged ? "/usr/lib/systemd/system" : "/lib/systemd/system";
     return link_unit(b, unit_types[unit_type(unit)].target, "wants", unit,
                      arena_printf(b->arena, "%s/%s", folder, file),
                      builder_origin(b, place, "services"), err);

@@ -147,6 +147,13 @@ static void overlays_by_init_system(void **state)
     assert_non_null(find(r, "/etc/a.conf"));
     assert_string_equal(r->open[0], "files that differ by init system");
     assert_string_equal(r->open[1], "links that enable services");
+    /* The base's profile may say the init system before the base has been looked at. */
+    f.recipe.base.init = "openrc";
+    autoplan struct plan *hinted = NULL;
+    assert_ok(make(&f, NULL, &hinted, &err));
+    assert_non_null(find(hinted, "/etc/init.d/x"));
+    assert_non_null(find(hinted, "/etc/runlevels/default/x"));
+    assert_null(key(hinted, LAYER_PAYLOAD));
     assert_non_null(key(r, LAYER_BASE));
     assert_null(key(r, LAYER_SYSTEM));
     assert_null(key(r, LAYER_SEAL));
@@ -267,6 +274,10 @@ static void files_that_are_refused(void **state)
         {"/etc/x/", NULL, 0644, "is not a guest path"},
         {"/", NULL, 0644, "is not a guest path"},
         {"/etc/a\nb", NULL, 0644, "is not a guest path"},
+        {"/etc/machine-id", NULL, 0644, "would be taken out of the image again"},
+        {"/tmp/x", NULL, 0644, "would be taken out of the image again"},
+        {"/etc/ssh/ssh_host_rsa_key", NULL, 0600, "would be taken out of the image again"},
+        {"/home/joe/.bash_history", NULL, 0600, "would be taken out of the image again"},
         {"/var/lib/k/token", NULL, 0644, "must never be in an image"},
         {"/var/lib/k/pki/ca.key", NULL, 0644, "must never be in an image"},
     };
