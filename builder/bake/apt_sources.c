@@ -138,7 +138,7 @@ bool apt_sources_parse_lines(struct arena *a, const char *text, const char *file
 {
     if (!text_is_clean(text))
         return error_set(err, ERROR_HOST, "%s: control characters in an apt source", file);
-    struct place place = {.file = arena_strdup(a, file)};
+    struct place place = {.file = arena_strdup(a, file), .column = 1};
     while (*text) {
         place.line++;
         size_t n = strcspn(text, "\n");
@@ -260,7 +260,7 @@ bool apt_sources_parse_deb822(struct arena *a, const char *text, const char *fil
 {
     if (!text_is_clean(text))
         return error_set(err, ERROR_HOST, "%s: control characters in an apt source", file);
-    struct place place = {.file = arena_strdup(a, file)};
+    struct place place = {.file = arena_strdup(a, file), .column = 1};
     cleanup(stanza_reset) struct stanza s = {.last = -1};
     while (*text) {
         place.line++;

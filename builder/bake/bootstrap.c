@@ -264,6 +264,75 @@ static void on_line(const char *line, void *data)
             progress_note("%.*s", (int)strcspn(line + 3, "."), line + 3);
 }
 
+/* What mmdebstrap and apt say, and what it means. The first that is found counts. */
+static const struct {
+    const char *said;
+    enum error_kind kind;
+    const char *advice;
+} meanings[] = {
+    {"No space left on device", ERROR_SPACE, "there is not enough room for it"},
+    {"Unable to locate package", ERROR_INPUT, "a package of that name is not in the suite"},
+    {"has no installation candidate", ERROR_INPUT, "a package of that name is not in the suite"},
+    {"unmet dependencies", ERROR_INPUT, "the packages cannot be installed together"},
+    {"NO_PUBKEY", ERROR_TRUST, "the mirror is not signed by Debian's key"},
+    {"is not signed", ERROR_TRUST, "the mirror is not signed"},
+    {"does not have a Release file", ERROR_INPUT, "the mirror does not have this suite"},
+    {"GPG error", ERROR_TRUST, "the mirror's signature cannot be verified"},
+    {"subuid", ERROR_HOST,
+     "an ordinary user needs ranges of 65536 ids in /etc/subuid and /etc/subgid (usermod "
+     "--add-subuids 100000-165535 --add-subgids 100000-165535 USER)"},
+    {"newuidmap", ERROR_HOST, "an ordinary user needs the package uidmap"},
+    {"unshare", ERROR_HOST, "this host does not let an ordinary user make user namespaces"},
+    {"Failed to fetch", ERROR_UNREACHABLE, "the mirror does not answer, or lacks a file"},
+    {"Could not resolve", ERROR_UNREACHABLE, "the mirror's name cannot be resolved"},
+};
+
+static bool explain(struct process_result *r, struct error **err)
+{
+    const char *text = r->err.data ? r->err.data : "";
+    enum error_kind kind = ERROR_HOST;
+    const char *advice = NULL;
+    for (size_t i = 0; i < COUNT(meanings) && !advice; i++) {
+        if (strstr(text, meanings[i].said)) {
+            kind = meanings[i].kind;
+            advice = meanings[i].advice;
+        }
+    }
+    /* apt's errors, else the end of what was said */
+    autobuffer struct buffer errors = {0};
+    for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+        bool apts = text_starts_with(line, "E: ") && !text_starts_with(line, "E: setup failed") &&
+                    !text_starts_with(line, "E: mmdebstrap failed");
+        if (apts && errors.size < 500)
+            buffer_printf(&errors, "%s%.*s", errors.size ? "; " : "", (int)strcspn(line + 3, "\n"),
+                          line + 3);
+    }
+    autofree char *copy = strdup(text);
+    const char *said = errors.size ? errors.data : copy ? process_last_lines(copy, 6) : "";
+    if (r->signal)
+        return error_set(err, kind, "mmdebstrap was ended by signal %d: %s", r->signal, said);
+    return error_set(err, kind, "%s%s%s", advice ? advice : "mmdebstrap failed", *said ? ": " : "",
+                     said);
+}
+
+/* The host's apt may have to go through a proxy; the guest must not learn of it, so it goes into
+ * the environment. NULL where there is none. */
+static char *proxy_of_host(const char *scheme)
+{
+    autofree char *key = NULL, *found = NULL;
+    if (asprintf(&key, "Acquire::%s::Proxy", scheme) < 0)
+        abort();
+    const char *argv[] = {"apt-config", "dump", "--format", "%v", key, NULL};
+    const struct process p = {.argv = argv, .timeout_seconds = 10};
+    autoresult struct process_result r = {0};
+    if (!process_run(&p, &r, NULL) || r.status != 0 || !r.out.size ||
+        !text_starts_with(r.out.data, "http"))
+        return NULL;
+    if (asprintf(&found, "%s_proxy=%s", scheme, r.out.data) < 0)
+        abort();
+    return take_ptr(found);
+}
+
 static bool run_mmdebstrap(const struct bootstrap *b, const struct inputs *in, const char *work,
                            const char *temporary, struct error **err)
 {
@@ -286,16 +355,80 @@ static bool run_mmdebstrap(const struct bootstrap *b, const struct inputs *in, c
     argv[n++] = b->suite;
     argv[n++] = "made.tar";
     argv[n++] = "-";
-    const char *env[] = {epoch, tmpdir, "LC_ALL=C.UTF-8", NULL};
+    const char *env[6] = {epoch, tmpdir, "LC_ALL=C.UTF-8"};
+    autofree char *http = getenv("http_proxy") ? NULL : proxy_of_host("http");
+    autofree char *https = getenv("https_proxy") ? NULL : proxy_of_host("https");
+    size_t used = 3;
+    if (http)
+        env[used++] = http;
+    if (https)
+        env[used++] = https;
     struct process p = {.argv = argv,
                         .env = env,
                         .cwd = work,
                         .input = in->sources,
                         .input_size = strlen(in->sources),
                         .timeout_seconds = 3600,
+                        .grace_seconds = 60, /* it removes its tree then */
                         .log_output = true,
                         .on_line = on_line};
-    return process_check(&p, ERROR_UNREACHABLE, NULL, err);
+    autoresult struct process_result r = {0};
+    return process_run(&p, &r, err) && (r.status == 0 || explain(&r, err));
+}
+
+/* True if any user may enter the folder. */
+static bool is_open_to_all(const char *folder)
+{
+    autofree char *path = path_absolute("", folder);
+    for (char *end; *path; *end = '\0') {
+        struct stat st;
+        if (stat(path, &st) < 0 || !(st.st_mode & S_IXOTH))
+            return false;
+        end = strrchr(path, '/');
+    }
+    return true;
+}
+
+/* What mmdebstrap left of an ordinary user's tree belongs to other ids, and only a user namespace
+ * with these ids can remove it. */
+static void remove_tree_of(char **folder)
+{
+    if (!*folder)
+        return;
+    autoerror struct error *ignored = NULL;
+    if (!file_remove_tree(*folder, &ignored) && geteuid() != 0) {
+        const char *argv[] = {"unshare", "--map-auto",        "--map-root-user", "--", "rm",
+                              "-rf",     "--one-file-system", *folder,           NULL};
+        const struct process p = {.argv = argv, .timeout_seconds = 300, .uninterrupted = true};
+        if (!process_check(&p, ERROR_HOST, NULL, NULL))
+            log_warning("%s could not be removed", *folder);
+    }
+    free(take_ptr(*folder));
+}
+
+/* Where mmdebstrap makes its tree: below the scratch folder, but for an ordinary user, whose mapped
+ * ids must be able to enter it: where no folder above is closed to others. */
+static bool make_temporary(const char *scratch, char **folder, struct error **err)
+{
+    bool root = geteuid() == 0;
+    const char *dir = root || is_open_to_all(scratch) ? scratch : "/var/tmp";
+    if (!file_temp_dir(dir, "ingot-tree-", folder, err))
+        return false;
+    if (!root && chmod(*folder, 0711) < 0)
+        return error_errno(err, ERROR_HOST, errno, "cannot change the mode of %s", *folder);
+    return true;
+}
+
+static bool check_space(const char *folder, struct error **err)
+{
+    static const uint64_t needed = 1536ULL << 20;
+    uint64_t bytes;
+    if (!file_free_space(folder, &bytes, err))
+        return false;
+    return bytes >= needed ||
+           error_set(err, ERROR_SPACE,
+                     "%s has %llu MiB free, and making a base needs about %llu MiB there", folder,
+                     (unsigned long long)(bytes >> 20), (unsigned long long)(needed >> 20));
 }
 
 static bool make_tree(const struct bootstrap *b, const struct inputs *in, const char *work,
@@ -303,7 +436,10 @@ static bool make_tree(const struct bootstrap *b, const struct inputs *in, const 
 {
     autofree char *overlay = path_join(work, "overlay.tar"), *made = path_join(work, "made.tar");
     autofree char *tree = path_join(work, "tree.tar");
-    if (!write_overlay(overlay, b->epoch, err) || !run_mmdebstrap(b, in, work, work, err))
+    cleanup(remove_tree_of) char *temporary = NULL;
+    if (!make_temporary(b->scratch, &temporary, err) || !check_space(b->scratch, err) ||
+        !check_space(temporary, err) || !write_overlay(overlay, b->epoch, err) ||
+        !run_mmdebstrap(b, in, work, temporary, err))
         return false;
     autoclose int from = open(made, O_RDONLY | O_CLOEXEC);
     autoclose int to = open(tree, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);

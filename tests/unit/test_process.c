@@ -70,6 +70,26 @@ static void times_out(void **state)
     assert_fails(process_run(&p, &r, &err), ERROR_TIMEOUT, "did not finish within 1 s");
 }
 
+/* With a grace the child is asked first, and may tidy up. */
+static void ends_with_grace(void **state)
+{
+    (void)state;
+    autotempdir char *dir = unit_temp_dir();
+    const char *argv[] = {
+        "sh", "-c", "trap 'echo tidy > done; exit 0' TERM; while :; do sleep 0.05; done", NULL};
+    const char *stubborn[] = {"sh", "-c", "trap '' TERM; while :; do sleep 0.05; done", NULL};
+    const struct process p = {.argv = argv, .cwd = dir, .timeout_seconds = 1, .grace_seconds = 20};
+    const struct process q = {.argv = stubborn, .timeout_seconds = 1, .grace_seconds = 1};
+    autoresult struct process_result r = {0}, other = {0};
+    assert_fails(process_run(&p, &r, &err), ERROR_TIMEOUT, "did not finish within 1 s");
+    autofree char *path = NULL, *text = NULL;
+    assert_true(asprintf(&path, "%s/done", dir) > 0);
+    size_t size = 0;
+    assert_ok(file_read(path, 100, &text, &size, &err));
+    assert_string_equal(text, "tidy\n");
+    assert_fails(process_run(&q, &other, &err), ERROR_TIMEOUT, "did not finish within 1 s");
+}
+
 static void keep_line(const char *line, void *data)
 {
     struct buffer *b = data;
@@ -98,6 +118,7 @@ int main(void)
         cmocka_unit_test(failure_quotes_the_last_lines),
         cmocka_unit_test(missing_program),
         cmocka_unit_test(times_out),
+        cmocka_unit_test(ends_with_grace),
         cmocka_unit_test(gives_lines_and_environment),
     };
     return cmocka_run_group_tests_name("process", tests, NULL, NULL);
