@@ -223,13 +223,19 @@ static void print_run(const struct plan *p, FILE *out)
     }
 }
 
-static void print_seal(const struct plan *p, FILE *out)
+/* Each kind of thing once; with explain each path. */
+static void print_seal(const struct plan *p, bool explain, FILE *out)
 {
-    fprintf(out, "\nremoved before the image is sealed\n");
-    for (size_t i = 0; i < seal_item_count; i++)
-        fprintf(out, "  %-6s %s%s  (%s)\n", seal_action_names[seal_items[i].action],
-                seal_items[i].path, seal_items[i].action >= SEAL_CLEAR ? "/" : "",
-                seal_items[i].why);
+    fprintf(out, "\nremoved before the image is sealed%s\n",
+            explain ? "" : " (--explain names each path)");
+    for (size_t i = 0; i < seal_item_count; i++) {
+        const struct seal_item *item = &seal_items[i];
+        if (explain)
+            fprintf(out, "  %-6s %s%s  (%s)\n", seal_action_names[item->action], item->path,
+                    item->action == SEAL_CLEAR ? "/*" : "", item->why);
+        else if (i == 0 || strcmp(item->why, seal_items[i - 1].why) != 0)
+            fprintf(out, "  %s\n", item->why);
+    }
     const char *const *never = p->recipe->distribution.never_baked;
     if (never && never[0])
         fprintf(out, "\nrefused in the image, as %s makes it at its first start\n",
@@ -269,7 +275,7 @@ void plan_print(const struct plan *p, bool explain, FILE *out)
     print_links(p, ENTRY_ABSENT, "removed from the base where they are there", out);
     print_services(p, out);
     print_run(p, out);
-    print_seal(p, out);
+    print_seal(p, explain, out);
     if (p->open[0])
         fprintf(out, "\nnot known before the base has been looked at\n");
     for (size_t i = 0; p->open[i]; i++)

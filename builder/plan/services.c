@@ -323,7 +323,8 @@ static bool enable_openrc(struct builder *b, const struct text_at *s, struct err
     autofree char *path = NULL;
     if (asprintf(&path, "/etc/runlevels/%s/%s", runlevel ? runlevel : "default", name) < 0)
         abort();
-    return builder_add_link(b, path, script, builder_origin(b, s->place, "services"), err);
+    const char *what = s->place.file ? "services" : "the guest agent";
+    return builder_add_link(b, path, script, builder_origin(b, s->place, what), err);
 }
 
 static bool disable_openrc(struct builder *b, const struct text_at *s, struct error **err)
