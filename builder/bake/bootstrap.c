@@ -5,7 +5,6 @@
 #include "bake/bootstrap_files.h"
 #include "base/arena.h"
 #include "base/file.h"
-#include "base/interrupt.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/path.h"
@@ -47,6 +46,7 @@ struct inputs {
     const char **packages; /* built-in and asked for: sorted, each once, NULL-terminated */
     size_t count;
     const char *sources; /* deb822 */
+    struct apt_sources used;
 };
 
 static int compare_names(const void *x, const void *y)
@@ -128,6 +128,7 @@ static bool collect_sources(const struct bootstrap *b, struct inputs *in, struct
         }
     }
     in->sources = apt_sources_deb822(in->arena, &used);
+    in->used = used;
     return true;
 }
 
@@ -239,10 +240,35 @@ static void add_files(struct buffer *tar, const struct bootstrap_file *f, int64_
         tar_add(tar, f->path, f->mode, f->content, f->link, epoch);
 }
 
-static bool write_overlay(const char *path, int64_t epoch, struct error **err)
+/* A keyring of the host's own, which the guest's apt will look for in the same place. */
+static bool add_keyrings(struct buffer *tar, const struct inputs *in, int64_t epoch,
+                         struct error **err)
+{
+    for (size_t i = 0; i < in->used.count; i++) {
+        const char *path = in->used.items[i].signed_by;
+        bool known = !path || strcmp(path, keyring) == 0;
+        for (size_t j = 0; j < i && !known; j++)
+            known = in->used.items[j].signed_by && strcmp(in->used.items[j].signed_by, path) == 0;
+        if (known)
+            continue;
+        autofree char *bytes = NULL;
+        size_t size = 0;
+        if (!path_is_clean_absolute(path) || strlen(path) > 99)
+            return error_set(err, ERROR_HOST, "%s cannot be put into the guest as a keyring", path);
+        if (!file_read(path, 1 << 20, &bytes, &size, err))
+            return error_wrap(err, "cannot read the keyring of an apt source");
+        tar_add_bytes(tar, path + 1, 0644, bytes, size, epoch);
+    }
+    return true;
+}
+
+static bool write_overlay(const char *path, const struct inputs *in, int64_t epoch,
+                          struct error **err)
 {
     autobuffer struct buffer tar = {0};
     add_files(&tar, bootstrap_files, epoch);
+    if (!add_keyrings(&tar, in, epoch, err))
+        return false;
     tar_end(&tar);
     return file_write(path, tar.data, tar.size, 0644, err);
 }
@@ -438,7 +464,7 @@ static bool make_tree(const struct bootstrap *b, const struct inputs *in, const 
     autofree char *tree = path_join(work, "tree.tar");
     cleanup(remove_tree_of) char *temporary = NULL;
     if (!make_temporary(b->scratch, &temporary, err) || !check_space(b->scratch, err) ||
-        !check_space(temporary, err) || !write_overlay(overlay, b->epoch, err) ||
+        !check_space(temporary, err) || !write_overlay(overlay, in, b->epoch, err) ||
         !run_mmdebstrap(b, in, work, temporary, err))
         return false;
     autoclose int from = open(made, O_RDONLY | O_CLOEXEC);

@@ -37,10 +37,10 @@ static void put_octal(char *field, size_t size, uint64_t value)
     }
 }
 
-void tar_add(struct buffer *tar, const char *path, unsigned mode, const char *content,
-             const char *link, int64_t epoch)
+static void add_member(struct buffer *tar, const char *path, unsigned mode, const void *content,
+                       size_t size, const char *link, int64_t epoch)
 {
-    size_t length = strlen(path), size = content && !link ? strlen(content) : 0;
+    size_t length = strlen(path);
     struct header h = {0};
     if (length >= sizeof h.name || (link && strlen(link) >= sizeof h.linkname))
         abort();
@@ -63,6 +63,18 @@ void tar_add(struct buffer *tar, const char *path, unsigned mode, const char *co
     static const char zeros[BLOCK];
     buffer_add(tar, content, size);
     buffer_add(tar, zeros, (BLOCK - size % BLOCK) % BLOCK);
+}
+
+void tar_add(struct buffer *tar, const char *path, unsigned mode, const char *content,
+             const char *link, int64_t epoch)
+{
+    add_member(tar, path, mode, content, content && !link ? strlen(content) : 0, link, epoch);
+}
+
+void tar_add_bytes(struct buffer *tar, const char *path, unsigned mode, const void *bytes,
+                   size_t size, int64_t epoch)
+{
+    add_member(tar, path, mode, bytes, size, NULL, epoch);
 }
 
 void tar_end(struct buffer *tar)

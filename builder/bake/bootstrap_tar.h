@@ -14,6 +14,9 @@
  * to that; a path that ends in a slash is a folder; else a file with this content. */
 void tar_add(struct buffer *tar, const char *path, unsigned mode, const char *content,
              const char *link, int64_t epoch);
+/* The same for a file of any bytes. */
+void tar_add_bytes(struct buffer *tar, const char *path, unsigned mode, const void *bytes,
+                   size_t size, int64_t epoch);
 /* The two empty blocks at the end. */
 void tar_end(struct buffer *tar);
 
