@@ -417,7 +417,7 @@ bool parse_port_forward(struct arena *a, const char *s, struct port_forward *out
     return out->count == guests;
 }
 
-/* Numbers with dots, as many as both have; missing ones are 0. `pre` marks are no part of it. */
+/* Numbers with dots between them; missing ones are 0. */
 static int compare_versions(const char *a, const char *b)
 {
     while (*a || *b) {
@@ -439,9 +439,8 @@ bool version_satisfies(const char *version, const char *condition, bool *wellfor
     } signs[] = {{">=", false, true, true}, {"<=", true, true, false}, {">", false, false, true},
                  {"<", true, false, false}, {"=", false, true, false}, {"", false, true, true}};
     bool satisfied = true;
-    const char *p = condition;
-    do {
-        p += strspn(p, ", ");
+    for (const char *p = condition;; p++) {
+        p += strspn(p, " ");
         size_t i = 0;
         while (!text_starts_with(p, signs[i].sign))
             i++;
@@ -449,8 +448,7 @@ bool version_satisfies(const char *version, const char *condition, bool *wellfor
         p += strspn(p, " ");
         size_t n = strspn(p, DIGITS ".");
         char number[32];
-        *wellformed = n > 0 && n < sizeof number && isdigit((unsigned char)p[0]) &&
-                      p[n - 1] != '.' && (!p[n] || p[n] == ',' || p[n] == ' ');
+        *wellformed = n > 0 && n < sizeof number && isdigit((unsigned char)p[0]) && p[n - 1] != '.';
         if (!*wellformed)
             return false;
         memcpy(number, p, n);
@@ -459,6 +457,10 @@ bool version_satisfies(const char *version, const char *condition, bool *wellfor
         if (order < 0 ? !signs[i].less : order > 0 ? !signs[i].greater : !signs[i].equal)
             satisfied = false;
         p += n;
-    } while (p[strspn(p, ", ")]);
-    return satisfied;
+        p += strspn(p, " ");
+        if (*p == ',')
+            continue;
+        *wellformed = !*p;
+        return satisfied && *wellformed;
+    }
 }

@@ -98,8 +98,10 @@ bool diagnostics_fail(const struct diagnostics *d, enum error_kind kind, struct 
     if (!first)
         return error_set(err, ERROR_INTERNAL, "a recipe failed without a message");
     autofree char *more = NULL;
-    if (d->errors > 1 && asprintf(&more, " (and %zu more %s)", d->errors - 1,
-                                  d->errors == 2 ? "error" : "errors") < 0)
+    if (d->count >= MAX_ITEMS)
+        more = strdup(" (and very many more errors)");
+    else if (d->errors > 1 && asprintf(&more, " (and %zu more %s)", d->errors - 1,
+                                       d->errors == 2 ? "error" : "errors") < 0)
         abort();
     return error_set_at(err, kind, first->place, "%s%s%s%s", first->key, *first->key ? ": " : "",
                         first->message, more ? more : "");

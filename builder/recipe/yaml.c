@@ -151,6 +151,12 @@ static struct node *read_list(struct parse *p, const yaml_event_t *start, unsign
         yaml_event_delete(&event);
         if (p->failed || end)
             return list;
+        if (list->count == DOCUMENT_MAX_ITEMS) {
+            diagnostics_error(p->found, item->place, "", "more than %d items in one list",
+                              DOCUMENT_MAX_ITEMS);
+            p->failed = true;
+            return list;
+        }
         arena_append(p->arena, list->items, list->count, item);
     }
 }
@@ -166,7 +172,6 @@ static void add_entry(struct parse *p, struct node *map, const struct node *key,
                           "merge keys are refused in recipes; `include:` does their work");
         return;
     }
-    size_t n = strlen(key->text);
     if (map->count == DOCUMENT_MAX_KEYS) {
         diagnostics_error(p->found, key->place, "", "more than %d keys in one map",
                           DOCUMENT_MAX_KEYS);
@@ -174,11 +179,11 @@ static void add_entry(struct parse *p, struct node *map, const struct node *key,
         return;
     }
     for (size_t i = 0; i < map->count; i++) {
-        const char *other = map->entries[i].name;
-        size_t m = strlen(other);
-        bool same = strcmp(other, key->text) == 0;
-        bool appended = (n == m + 1 && key->text[m] == '+' && strncmp(other, key->text, m) == 0) ||
-                        (m == n + 1 && other[n] == '+' && strncmp(other, key->text, n) == 0);
+        const char *x = map->entries[i].name, *y = key->text;
+        while (*x && *x == *y)
+            x++, y++;
+        bool same = !*x && !*y;
+        bool appended = (!*x && strcmp(y, "+") == 0) || (!*y && strcmp(x, "+") == 0);
         if (same || appended) {
             diagnostics_error(p->found, key->place, key->text, "%s, first in line %u",
                               same ? "a duplicate key" : "the same key with and without `+`",

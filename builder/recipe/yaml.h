@@ -2,7 +2,7 @@
  *
  * Stricter than YAML: one document, no aliases, anchors, tags, directives or merge keys, no
  * duplicate keys, no tab outside quotes and block scalars, nesting up to 64, at most 2048
- * keys in a map, at most 1 MiB, UTF-8.
+ * keys in a map and 4096 items in a list, at most 1 MiB, UTF-8.
  */
 #ifndef INGOT_RECIPE_YAML_H
 #define INGOT_RECIPE_YAML_H
@@ -13,6 +13,7 @@
 #define DOCUMENT_MAX_BYTES ((size_t)1 << 20)
 #define DOCUMENT_MAX_DEPTH 64
 #define DOCUMENT_MAX_KEYS 2048
+#define DOCUMENT_MAX_ITEMS 4096
 
 struct document_source {
     const char *name;   /* for messages; the places of all nodes point to it */
