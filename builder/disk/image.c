@@ -211,10 +211,13 @@ bool image_to_raw(const char *path, const char *format, const char *raw, struct 
     /* Without -W the clusters are written in order. Zeros become holes. */
     const char *const argv[] = {"qemu-img", "convert", "-q", "-U", "-f", info.format,
                                 "-O",       "raw",     path, raw,  NULL};
-    struct process p = {.argv = argv, .timeout_seconds = TIMEOUT_SECONDS};
+    static const char *const env[] = {"LC_ALL=C", NULL};
+    struct process p = {.argv = argv, .env = env, .timeout_seconds = TIMEOUT_SECONDS};
     autoresult struct process_result r = {0};
-    if (process_check(&p, ERROR_INPUT, &r, err))
+    autoerror struct error *why = NULL;
+    if (process_check(&p, ERROR_INPUT, &r, &why))
         return true;
     unlink(raw);
-    return error_wrap(err, "cannot unpack %s", path);
+    return error_set(err, space_ran_out(&r) ? ERROR_SPACE : error_kind(why), "cannot unpack %s: %s",
+                     path, error_text(why));
 }

@@ -2,9 +2,11 @@
 
 #include "base/file.h"
 #include "base/path.h"
+#include "base/process.h"
 #include "base/units.h"
 
 #include <errno.h>
+#include <string.h>
 
 bool space_of_copy(const char *path, uint64_t *bytes, struct error **err)
 {
@@ -26,4 +28,11 @@ bool space_check(const char *path, uint64_t bytes, const char *what, struct erro
     autofree char *dir = path_dirname(path);
     return error_set(err, ERROR_SPACE, "%s needs %s in %s, where %s are free", what,
                      units_format_size(bytes, needed), dir, units_format_size(has, left));
+}
+
+bool space_ran_out(const struct process_result *r)
+{
+    static const char words[] = "No space left on device";
+    return (r->err.data && strstr(r->err.data, words)) ||
+           (r->out.data && strstr(r->out.data, words));
 }

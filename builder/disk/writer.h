@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 
 struct disk_options {
-    const char *raw;           /* path of the raw disk */
+    const char *raw; /* path of the raw disk */
     bool writable;
     const struct facts *facts; /* its mounts say what is where; NULL: look at the disk */
     int64_t epoch;             /* every time that is written */
@@ -33,7 +33,8 @@ struct disk; /* each implementation starts its own structure with a struct disk 
 
 struct disk_writer {
     const char *name; /* "ext4", "appliance" */
-    /* ERROR_UNSUPPORTED: this writer cannot, another may (journal to recover, unknown features …). */
+    /* ERROR_UNSUPPORTED: this writer cannot, another may (journal to recover, unknown features …).
+     */
     bool (*open)(const struct disk_options *o, struct disk **out, struct error **err);
     /* Lays a tar (pax or ustar, uncompressed) over the root: what stands there is replaced, folders
      * that exist keep their identity and, unless the tar names them with another mode, mode. */

@@ -32,13 +32,6 @@ static bool find_compression(const char *name, const char **option, struct error
     return error_set(err, ERROR_INTERNAL, "no compression '%s'", name);
 }
 
-/* qemu's tools say it in words only. */
-static bool no_space(const struct process_result *r)
-{
-    return (r->err.data && strstr(r->err.data, strerror(ENOSPC))) ||
-           (r->out.data && strstr(r->out.data, strerror(ENOSPC)));
-}
-
 static bool convert(const char *const *argv, const char *path, struct error **err)
 {
     static const char *const env[] = {"LC_ALL=C", NULL};
@@ -48,7 +41,7 @@ static bool convert(const char *const *argv, const char *path, struct error **er
     if (process_check(&p, ERROR_HOST, &r, &why))
         return true;
     unlink(path);
-    return error_set(err, no_space(&r) ? ERROR_SPACE : error_kind(why), "%s", error_text(why));
+    return error_set(err, space_ran_out(&r) ? ERROR_SPACE : error_kind(why), "%s", error_text(why));
 }
 
 bool qcow2_from_raw(const char *raw, const char *path, const char *compression, struct error **err)
@@ -121,9 +114,10 @@ static bool write_batch(int fd, uint64_t size, const struct changed_cluster *cha
     autoerror struct error *why = NULL;
     bool ok = process_check(&p, ERROR_HOST, &r, &why);
     if (!ok)
-        return error_set(err, no_space(&r) ? ERROR_SPACE : error_kind(why), "%s", error_text(why));
+        return error_set(err, space_ran_out(&r) ? ERROR_SPACE : error_kind(why), "%s",
+                         error_text(why));
     if (r.err.size) /* a command that failed, or was not understood */
-        return error_set(err, no_space(&r) ? ERROR_SPACE : ERROR_HOST, "qemu-io: %s",
+        return error_set(err, space_ran_out(&r) ? ERROR_SPACE : ERROR_HOST, "qemu-io: %s",
                          process_last_lines(r.err.data, 2));
     return true;
 }

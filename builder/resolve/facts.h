@@ -20,8 +20,8 @@ struct fact_mount {
     const char *mountpoint; /* "/", "/boot", "/boot/efi" */
     const char *type;       /* "ext4", "vfat" */
     const char *label, *uuid;
-    unsigned partition;     /* number in the table; 0: the bare disk */
-    uint64_t offset, size;  /* bytes in the raw disk */
+    unsigned partition;    /* number in the table; 0: the bare disk */
+    uint64_t offset, size; /* bytes in the raw disk */
 };
 
 struct facts {
@@ -31,12 +31,12 @@ struct facts {
     enum init_system init;
     enum package_manager packages;
     bool usr_merged;
-    const char *seed;      /* "cloud-init", "tiny-cloud", "none" */
-    bool has_agent;        /* a qemu-ga binary is there */
-    uint64_t virtual_size; /* bytes of the disk */
+    const char *seed;                           /* "cloud-init", "tiny-cloud", "none" */
+    bool has_agent;                             /* a qemu-ga binary is there */
+    uint64_t virtual_size;                      /* bytes of the disk */
     struct fact_mount mounts[FACTS_MAX_MOUNTS]; /* root first, parents before children */
     size_t mount_count;
-    const char *partition_table; /* "gpt", "dos", "" */
+    const char *partition_table;         /* "gpt", "dos", "" */
     const char *package_database_digest; /* SHA-256 of dpkg's status or apk's installed; or "" */
     const char *const *installed;        /* names of installed packages, sorted; ends in NULL */
 };

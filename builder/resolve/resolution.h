@@ -15,9 +15,9 @@ struct package {
     const char *filename; /* the name of the file that the package manager expects */
     uint64_t size;
     enum digest_kind digest_kind;
-    const char *digest;   /* hexadecimal; NULL for apk before the first fetch (apk itself checks the
-                             signed index's hash) */
-    bool automatic;       /* a dependency, not asked for by name */
+    const char *digest; /* hexadecimal; NULL for apk before the first fetch (apk itself checks the
+                           signed index's hash) */
+    bool automatic;     /* a dependency, not asked for by name */
 };
 
 /* A package index that the resolution was made from, as it was read. */

@@ -13,7 +13,7 @@ static const struct flavour flavours[] = {
     {"^metadata_csum,^64bit", "1024", false},
     {"metadata_csum,^64bit", "1024", false},
     {"^metadata_csum,uninit_bg,64bit", "2048", false},
-    {"metadata_csum,64bit,metadata_csum_seed", "4096", true},
+    {"metadata_csum,64bit,metadata_csum_seed,orphan_file", "4096", true},
     {"metadata_csum,^has_journal,^flex_bg", "1024", true},
     {"^dir_index,^extra_isize", "4096", false},
 };
@@ -96,6 +96,11 @@ static bool is_there(struct disk *d, const char *path)
 #define LONG_TARGET                                                                                \
     "a/target/longer/than/sixty/bytes/which/does/not/fit/into/the/inode/and/needs/a/block"
 
+/* Does not fit into the inode: a block of its own. */
+#define TEN "0123456789"
+#define HUNDRED TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
+#define LONG_VALUE HUNDRED HUNDRED HUNDRED HUNDRED
+
 static void lay_sample(const struct image *i, struct disk *d)
 {
     static char big[3 * 1024 * 1024 + 17];
@@ -118,6 +123,7 @@ static void lay_sample(const struct image *i, struct disk *d)
         ITEM("boot/grub/grub.cfg", AE_IFREG, 0644, .data = "new\n", .size = 4),
         ITEM("srv/\xc3\xa4\xc3\xb6", AE_IFREG, 0644, .data = "u", .size = 1),
         ITEM("srv/nothing", AE_IFREG, 0444),
+        ITEM("srv/attributes", AE_IFREG, 0644, .xattr = "user.big", .xattr_value = LONG_VALUE),
         ITEM("srv/sticky", AE_IFDIR, 01777, .xattr = "user.note", .xattr_value = "hello"),
     };
     make_tar(i->tar, items, COUNT(items));
@@ -168,6 +174,8 @@ static void test_lay_flavours(void **state)
         assert_non_null(strstr(link, "0x625900"));
         autofree char *ea = debugfs_says(i.raw, i.root, "ea_list /usr/bin/ping");
         assert_non_null(strstr(ea, "security.capability (8) = 01 02 03 04 05 06 07 08"));
+        autofree char *big = debugfs_says(i.raw, i.root, "ea_get /srv/attributes user.big");
+        assert_non_null(strstr(big, LONG_VALUE));
         autofree char *target = debugfs_says(i.raw, i.root, "stat /usr/local/bin/long");
         assert_non_null(strstr(target, "Type: symlink"));
     }
@@ -211,6 +219,7 @@ static void test_remove_and_truncate(void **state)
         assert_ok(d->writer->remove(d, "/var/lib/cloud", &err));
         assert_ok(d->writer->remove(d, "/usr/local/bin/k3s", &err));
         assert_ok(d->writer->remove(d, "/usr/bin/ping", &err));
+        assert_ok(d->writer->remove(d, "/srv/attributes", &err));
         assert_ok(d->writer->remove(d, "/etc/absolute", &err)); /* the link, not what it names */
         assert_ok(d->writer->remove(d, "/not/there", &err));
         assert_ok(d->writer->truncate(d, "/etc/machine-id", &err));
@@ -444,7 +453,7 @@ static void test_against_tar(void **state)
         judge(&i);
         /* -P: else tar puts off links with .. and may then make the earlier of two. */
         run_ok("tar", "-C", root, "-P", "--no-same-owner", "-xf", i.tar);
-        autofree char *said = debugfs_says(i.raw, i.root, command);
+        free(debugfs_says(i.raw, i.root, command));
         autofree char *lost = path_join(dump, "lost+found");
         rmdir(lost);
         /* As an ordinary user rdump cannot set owners: contents and names are compared. */

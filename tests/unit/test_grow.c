@@ -31,7 +31,9 @@ static void test_gpt(void **state)
         autofree char *root = path_join(dir, "root"), *base = path_join(dir, "base"),
                       *raw = path_join(dir, "raw"), *first = NULL;
         make_root(root);
-        make_gpt_disk(base, root, root, b ? "metadata_csum,64bit" : "^metadata_csum", blocks[b]);
+        make_gpt_disk(base, root, root,
+                      b ? "metadata_csum,64bit,metadata_csum_seed,orphan_file" : "^metadata_csum",
+                      blocks[b]);
         for (int run = 0; run < 3; run++) {
             run_ok("cp", "--sparse=always", base, raw);
             assert_ok(grow_disk(raw, NULL, 600 * MIB, EPOCH, &err));
