@@ -71,6 +71,14 @@ const char *find_named(struct arena *a, const char *dir, const char *const *sear
     return found;
 }
 
+const char *find_shown(struct arena *a, const char *path)
+{
+    autofree char *cwd = getcwd(NULL, 0);
+    size_t n = cwd ? strlen(cwd) : 0;
+    bool below = n > 1 && strncmp(path, cwd, n) == 0 && path[n] == '/';
+    return arena_strdup(a, below ? path + n + 1 : path);
+}
+
 static int by_text(const void *x, const void *y)
 {
     const struct text_at *a = x, *b = y;

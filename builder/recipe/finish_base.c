@@ -1,6 +1,5 @@
 #include "recipe/finish.h"
 
-#include "base/file.h"
 #include "base/path.h"
 #include "recipe/find.h"
 #include "recipe/merge.h"
@@ -95,16 +94,12 @@ bool finish_read_profile(struct finish *f, enum recipe_lookup kind, struct text_
         return false;
     }
     arena_append(a, f->read_files, f->read_file_count, file);
-    autoerror struct error *err = NULL;
-    autofree char *text = NULL;
+    const char *shown = find_shown(a, file);
     autofree char *folder = path_dirname(file);
-    size_t size, errors = found->errors;
-    if (!file_read(file, DOCUMENT_MAX_BYTES + 1, &text, &size, &err)) {
-        finish_error(f, (struct place){file, 0, 0}, "", "%s", error_text(err));
-        return false;
-    }
-    struct document_source source = {.name = file, .dir = arena_strdup(a, folder), .origin = file};
-    struct node *n = document_parse(a, &source, text, size, found);
+    size_t errors = found->errors;
+    struct document_source source = {
+        .name = shown, .dir = arena_strdup(a, folder), .origin = shown};
+    struct node *n = document_read(a, &source, file, found);
     if (!n)
         return false;
     struct binder b = {.arena = a,

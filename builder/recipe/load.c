@@ -1,7 +1,6 @@
 /* recipe_load: files, includes, overrides, and then the table. */
 #include "recipe/finish.h"
 
-#include "base/file.h"
 #include "base/path.h"
 #include "base/text.h"
 #include "recipe/check.h"
@@ -12,6 +11,7 @@
 #include <string.h>
 
 #define MAX_INCLUDE_DEPTH 8
+#define MAX_FILES 64
 
 struct loader {
     struct arena *arena;
@@ -67,7 +67,7 @@ static struct node *load_include(struct loader *l, const struct node *given, con
         size_t n = strlen(given->text) - (is_path ? strlen(".yaml") : 0);
         path = find_named(a, given->dir, l->options->search, LOOKUP_RECIPE,
                           arena_strndup(a, given->text, n));
-        shown = path;
+        shown = path ? find_shown(a, path) : NULL;
     }
     if (!path || access(path, F_OK) != 0) {
         diagnostics_error(l->found, given->place, "include", "there is no recipe '%s'%s",
@@ -110,20 +110,17 @@ static struct node *load_file(struct loader *l, const char *path, const char *di
                           MAX_INCLUDE_DEPTH);
         return NULL;
     }
-    const char *file = arena_strdup(a, absolute);
-    l->chain[depth] = file;
-    autoerror struct error *err = NULL;
-    autofree char *text = NULL;
-    autofree char *folder = path_dirname(absolute);
-    size_t size;
-    if (!file_read(path, DOCUMENT_MAX_BYTES + 1, &text, &size, &err)) {
-        diagnostics_error(l->found, (struct place){display, 0, 0}, "", "%s", error_text(err));
+    if (l->read_file_count == MAX_FILES) {
+        diagnostics_error(l->found, from, "include", "more than %d files are included", MAX_FILES);
         return NULL;
     }
+    const char *file = arena_strdup(a, absolute);
+    l->chain[depth] = file;
     arena_append(a, l->read_files, l->read_file_count, file);
+    autofree char *folder = path_dirname(absolute);
     struct document_source source = {
         .name = display, .dir = arena_strdup(a, folder), .origin = display};
-    struct node *root = document_parse(a, &source, text, size, l->found);
+    struct node *root = document_read(a, &source, path, l->found);
     if (!root)
         return NULL;
     if (root->kind != NODE_MAP) {
@@ -150,6 +147,8 @@ static bool apply_overrides(struct loader *l, struct node **root)
         const struct recipe_override *o = &l->options->overrides[i];
         struct node *n = override_tree(l->arena, o, l->found);
         if (!n)
+            continue;
+        if (!check_language(l, n))
             continue;
         if (node_get(n, "include"))
             diagnostics_error(l->found, n->place, "include", "cannot be set from outside a recipe");

@@ -1,6 +1,7 @@
 #include "recipe/yaml.h"
 
 #include "base/buffer.h"
+#include "base/file.h"
 
 #include <string.h>
 #include <yaml.h>
@@ -275,18 +276,22 @@ static struct node *read_stream(struct parse *p)
     return root;
 }
 
+static struct node *too_large(const struct document_source *source, struct diagnostics *found)
+{
+    diagnostics_error(found, (struct place){source->name, 0, 0}, "",
+                      "larger than 1 MiB: a recipe is small; put large content into an overlay or "
+                      "name it with `source:`");
+    return NULL;
+}
+
 struct node *document_parse(struct arena *a, const struct document_source *source, const char *text,
                             size_t size, struct diagnostics *found)
 {
     struct parse p = {.arena = a, .source = source, .found = found, .text = text, .size = size};
     size_t errors = found->errors;
     const char *nul = size ? memchr(text, 0, size) : NULL;
-    if (size > DOCUMENT_MAX_BYTES) {
-        diagnostics_error(found, (struct place){source->name, 0, 0}, "",
-                          "larger than 1 MiB: a recipe is small; put large content into an overlay "
-                          "or name it with `source:`");
-        return NULL;
-    }
+    if (size > DOCUMENT_MAX_BYTES)
+        return too_large(source, found);
     if (nul) {
         diagnostics_error(found, place_of_byte(&p, (size_t)(nul - text)), "",
                           "a NUL character is refused");
@@ -313,6 +318,22 @@ struct node *document_parse(struct arena *a, const struct document_source *sourc
             .plain = true};
     }
     return root;
+}
+
+struct node *document_read(struct arena *a, const struct document_source *source, const char *path,
+                           struct diagnostics *found)
+{
+    autoerror struct error *err = NULL;
+    autofree char *text = NULL;
+    struct stat st;
+    size_t size;
+    if (stat(path, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size > DOCUMENT_MAX_BYTES)
+        return too_large(source, found);
+    if (!file_read(path, DOCUMENT_MAX_BYTES, &text, &size, &err)) {
+        diagnostics_error(found, (struct place){source->name, 0, 0}, "", "%s", error_text(err));
+        return NULL;
+    }
+    return document_parse(a, source, text, size, found);
 }
 
 static void emit(yaml_emitter_t *e, yaml_event_t *event)

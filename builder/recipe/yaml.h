@@ -26,6 +26,9 @@ struct document_source {
  * source's strings must live as long. An empty text gives a scalar that is null. */
 struct node *document_parse(struct arena *a, const struct document_source *source, const char *text,
                             size_t size, struct diagnostics *found);
+/* The same for a file; that it cannot be read is a diagnostic as well. */
+struct node *document_read(struct arena *a, const struct document_source *source, const char *path,
+                           struct diagnostics *found);
 /* A node as YAML in block style, with a newline at the end; plain scalars stay plain. Lives in the
  * arena. */
 const char *document_write(struct arena *a, const struct node *n);
