@@ -93,7 +93,9 @@ bool tar_write_renamed(const char *from, const struct tar_rename *renames, size_
     cleanup(cleanup_archive) struct archive *w = archive_write_new();
     if (!w)
         abort();
-    if (archive_write_set_format_pax_restricted(w) != ARCHIVE_OK ||
+    /* Names are bytes: in the C locale libarchive would refuse others than ASCII. */
+    if (archive_write_set_format_pax(w) != ARCHIVE_OK ||
+        archive_write_set_options(w, "hdrcharset=BINARY") != ARCHIVE_OK ||
         archive_write_open_filename(w, to) != ARCHIVE_OK)
         return fail(w, to, err);
     const struct tar_entry *e = NULL;

@@ -34,8 +34,31 @@ bool appliance_stat(struct appliance *a, const char *path, bool follow, struct d
     return true;
 }
 
-static char *real(struct appliance *a, const char *path, struct error **err)
+/* True if a link in this folder says more `..` than there are folders above it. */
+static bool leaves_root(const char *folder, const char *target)
 {
+    long depth = 0;
+    for (const char *c = folder; *target != '/' && *c; c++)
+        depth += *c == '/' && c[1] != '\0';
+    autofree char *copy = strdup(target);
+    char *save = NULL;
+    for (char *w = strtok_r(copy, "/", &save); w; w = strtok_r(NULL, "/", &save)) {
+        depth += strcmp(w, "..") == 0 ? -1 : strcmp(w, ".") != 0;
+        if (depth < 0)
+            return true;
+    }
+    return false;
+}
+
+/* What a link in the folder leads to. */
+static char *real(struct appliance *a, const char *folder, const char *path, struct error **err)
+{
+    autofree char *target = APPLIANCE_CALL(a, guestfs_readlink(a->g, path));
+    if (!target)
+        return appliance_fail(a, err, ERROR_GUEST, "cannot read the link %s", path), NULL;
+    if (leaves_root(folder, target))
+        return error_set(err, ERROR_INPUT, "%s in the image is a link that leads out of it", path),
+               NULL;
     char *r = APPLIANCE_CALL(a, guestfs_realpath(a->g, path));
     if (!r && is_absent(a))
         error_set(err, ERROR_INPUT, "%s in the image is a link that leads nowhere", path);
@@ -59,7 +82,7 @@ char *appliance_resolve(struct appliance *a, const char *path, bool last, struct
         return take_ptr(whole);
     if (!appliance_stat(a, whole, false, &st, &found, err))
         return NULL;
-    return found && S_ISLNK(st.mode) ? real(a, whole, err) : take_ptr(whole);
+    return found && S_ISLNK(st.mode) ? real(a, parent, whole, err) : take_ptr(whole);
 }
 
 static bool read_file(struct disk *d, const char *path, size_t max, char **text, size_t *size,

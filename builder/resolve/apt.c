@@ -128,6 +128,9 @@ static bool state_key(struct apt *s, char hex[DIGEST_HEX_MAX], struct error **er
         const struct repository *one = r->repositories[i].repository;
         if (one->kind != REPOSITORY_APT)
             continue;
+        if (!r->repositories[i].key)
+            return error_set_at(err, ERROR_TRUST, one->place, "the repository %s has no key",
+                                one->url);
         struct guest_source source = source_of(s->arena, one, NULL);
         guest_source_write(&source, "", &text);
         char key[DIGEST_HEX_MAX];
@@ -196,9 +199,6 @@ static bool add_repositories(struct apt *s, struct buffer *text, struct error **
         const struct repository *one = p->repository;
         if (one->kind != REPOSITORY_APT)
             continue;
-        if (!p->key)
-            return error_set_at(err, ERROR_TRUST, one->place, "the repository %s has no key",
-                                one->url);
         autofree char *name = NULL;
         if (!apt_key_copy(p->key, s->state, (unsigned)i, &name, err))
             return error_wrap(err, "the key of the repository %s", one->url);
@@ -294,6 +294,17 @@ static const struct {
     {"No space left on device", ERROR_SPACE},
 };
 
+/* The lines that say what is wrong; apt says much around them. */
+static void complaints(const char *text, struct buffer *out)
+{
+    autofree char *copy = strdup(text);
+    unsigned n = 0;
+    char *save = NULL;
+    for (char *l = strtok_r(copy, "\n", &save); l && n < 6; l = strtok_r(NULL, "\n", &save))
+        if (text_starts_with(l, "E: ") || text_starts_with(l, "W: GPG error"))
+            buffer_printf(out, "%s%s", n++ ? "; " : "", l + 3);
+}
+
 static bool explain(const struct process_result *r, enum error_kind otherwise, struct error **err)
 {
     const char *text = r->err.size ? r->err.data : r->out.size ? r->out.data : "";
@@ -301,8 +312,13 @@ static bool explain(const struct process_result *r, enum error_kind otherwise, s
     for (size_t i = 0; i < COUNT(meanings) && kind == otherwise; i++)
         if (strstr(text, meanings[i].said))
             kind = meanings[i].kind;
+    autobuffer struct buffer said = {0};
+    complaints(text, &said);
     autofree char *copy = strdup(text);
-    return error_set(err, kind, "apt-get: %s", copy ? process_last_lines(copy, 8) : "");
+    return error_set(err, kind, "apt-get: %s",
+                     said.size ? said.data
+                     : copy    ? process_last_lines(copy, 8)
+                               : "");
 }
 
 static bool run_apt(struct apt *s, const char *const *argv, unsigned seconds,
