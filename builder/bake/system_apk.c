@@ -137,15 +137,24 @@ static bool simulate(struct appliance *a, const struct system_step *step, struct
                      "apk cannot resolve the packages: %s", missing ? missing : output);
 }
 
+/* Whatever apk says, the session goes on, so the drive is always taken away. */
+static bool simulate_on_drive(struct appliance *a, const struct system_step *step,
+                              struct arena *arena, struct apk_index *changes, struct error **err)
+{
+    autotempdir char *folder = NULL;
+    if (!file_temp_dir(step->tmp, "indexes-", &folder, err) ||
+        !stage_indexes(step->apk, folder, err) ||
+        !appliance_show_folder(a, folder, SYSTEM_DRIVE, err))
+        return false;
+    bool ok = simulate(a, step, arena, changes, err);
+    return appliance_hide_folder(a, SYSTEM_DRIVE, ok ? err : NULL) && ok;
+}
+
 bool bake_apk_resolve(struct appliance *a, const struct system_step *step, struct arena *arena,
                       const struct resolution **out, struct error **err)
 {
-    autotempdir char *folder = NULL;
     struct apk_index changes;
-    if (!file_temp_dir(step->tmp, "indexes-", &folder, err) ||
-        !stage_indexes(step->apk, folder, err) ||
-        !appliance_show_folder(a, folder, SYSTEM_DRIVE, err) ||
-        !simulate(a, step, arena, &changes, err) || !appliance_hide_folder(a, SYSTEM_DRIVE, err))
+    if (!simulate_on_drive(a, step, arena, &changes, err))
         return false;
     struct apk_index *indexes = arena_alloc(arena, (step->apk->count + 1) * sizeof *indexes);
     for (size_t i = 0; i < step->apk->count; i++)
