@@ -222,7 +222,7 @@ static void bind_list(struct binder *b, const struct type *type, const struct no
         char *item = (char *)v.items + v.count * type->item_size;
         const char *item_path =
             type->one_is_list && n->count == 1 ? path : arena_printf(b->arena, "%s[%zu]", path, i);
-        bind(b, type->item, n->items[i], item_path, item);
+        bind_node(b, type->item, n->items[i], item_path, item);
         if (b->errors == errors)
             v.count++;
         else
@@ -248,7 +248,7 @@ static void bind_map_of(struct binder *b, const struct type *type, const struct 
         name.place = e->place;
         if (check_scalar(b, type->name, &name, item_path))
             type->name->read(b, &name, item_path, item);
-        bind(b, type->item, e->value, item_path, item);
+        bind_node(b, type->item, e->value, item_path, item);
         if (b->errors == errors)
             v.count++;
         else
@@ -293,7 +293,7 @@ static void bind_entry(struct binder *b, const struct type *type, const struct n
     else if (k->not_yet)
         bind_error(b, e->place, path, "not yet: this key will say %s", k->not_yet);
     else
-        bind(b, k->type, e->value, path, (char *)out + k->offset);
+        bind_node(b, k->type, e->value, path, (char *)out + k->offset);
 }
 
 static const char *join_path(struct arena *a, const char *path, const char *name)
@@ -308,7 +308,7 @@ static void bind_default(struct binder *b, const struct key *k, const char *path
     const struct node *n =
         document_parse(b->arena, &source, k->fallback, strlen(k->fallback), b->found);
     if (n)
-        bind(b, k->type, n, path, (char *)out + k->offset);
+        bind_node(b, k->type, n, path, (char *)out + k->offset);
 }
 
 /* True if a wrong key, reported already, was meant for k: then k is not also missing. */
@@ -366,8 +366,8 @@ static const char *keys_line(struct arena *a, const struct key *keys)
     return s;
 }
 
-void bind(struct binder *b, const struct type *type, const struct node *n, const char *path,
-          void *out)
+void bind_node(struct binder *b, const struct type *type, const struct node *n, const char *path,
+               void *out)
 {
     static const unsigned shape_of[] = {SHAPE_SCALAR, SHAPE_LIST, SHAPE_MAP};
     size_t errors = b->errors;

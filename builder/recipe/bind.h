@@ -15,8 +15,8 @@ struct binder {
 };
 
 /* Stores the node at `out` (of the structure that the type describes). Errors go to b->found. */
-void bind(struct binder *b, const struct type *type, const struct node *n, const char *path,
-          void *out);
+void bind_node(struct binder *b, const struct type *type, const struct node *n, const char *path,
+               void *out);
 /* Notes where a value came from. */
 void bind_note(struct binder *b, const char *path, const char *value, const char *origin);
 void bind_error(struct binder *b, struct place place, const char *path, const char *fmt, ...)

@@ -107,7 +107,7 @@ bool finish_read_profile(struct finish *f, enum recipe_lookup kind, struct text_
                        .prefix = what[kind],
                        .provenance = f->binder->provenance,
                        .provenance_count = f->binder->provenance_count};
-    bind(&b, type, n->kind == NODE_MAP ? merge(a, type, NULL, n, found) : n, "", out);
+    bind_node(&b, type, n->kind == NODE_MAP ? merge(a, type, NULL, n, found) : n, "", out);
     f->binder->provenance = b.provenance;
     f->binder->provenance_count = b.provenance_count;
     f->failed = found->errors > errors;

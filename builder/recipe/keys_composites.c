@@ -370,7 +370,8 @@ static void read_command(struct binder *b, const struct node *n, const char *pat
     const char **argv = arena_alloc(b->arena, (n->count + 1) * sizeof *argv);
     for (size_t i = 0; i < n->count; i++) {
         struct text_at argument = {0};
-        bind(b, &type_argument, n->items[i], arena_printf(b->arena, "%s[%zu]", path, i), &argument);
+        bind_node(b, &type_argument, n->items[i], arena_printf(b->arena, "%s[%zu]", path, i),
+                  &argument);
         argv[i] = argument.text;
     }
     if (n->count == 0)

@@ -132,7 +132,7 @@ static struct node *load_file(struct loader *l, const char *path, const char *di
         return NULL;
     struct draft *scratch = arena_new_of(a, struct draft);
     struct binder b = {.arena = a, .found = l->found, .partial = true};
-    bind(&b, &recipe_type, root, "", scratch);
+    bind_node(&b, &recipe_type, root, "", scratch);
     const struct node *below = load_includes(l, root, display, depth);
     if (l->too_old)
         return NULL;
@@ -168,7 +168,7 @@ static void make(struct loader *l, const char *path, const char *display, struct
     struct place top = {display, 1, 1};
     root->place = top;
     struct binder b = {.arena = l->arena, .found = l->found};
-    bind(&b, &recipe_type, root, "", d);
+    bind_node(&b, &recipe_type, root, "", d);
     struct finish f = {.binder = &b,
                        .draft = d,
                        .root = root,
