@@ -233,9 +233,9 @@ struct diagnostics {
 };
 
 /* Reads a recipe with all that it includes. All errors and warnings of all files go to `found`;
- * *out is set only if there was no error. False without a diagnostic only for ERROR_HOST and the
- * like; with diagnostics, err holds the first error and how many more there are (ERROR_INPUT; too
- * new a recipe language is ERROR_UNSUPPORTED). Free with recipe_free. */
+ * *out is set only if there was no error. False without a diagnostic only where there is no
+ * such file; with diagnostics, err holds the first error and how many more there are (ERROR_INPUT;
+ * too new a recipe language is ERROR_UNSUPPORTED). Free with recipe_free. */
 bool recipe_load(const char *path, const struct recipe_options *options, struct recipe **out,
                  struct diagnostics *found, struct error **err) must_check;
 void recipe_free(struct recipe *r);
