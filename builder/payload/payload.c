@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <fnmatch.h>
 #include <locale.h>
 #include <string.h>
 
@@ -22,20 +21,6 @@ struct composing {
     char *chunk;
     uint64_t done, total; /* bytes of files, for progress */
 };
-
-/* Folders whose mode is not 0755 everywhere, and the root: one that nobody gave a mode is not worth
- * changing them. */
-static const char *const own_mode[] = {"/",       "/root",       "/tmp",  "/var/tmp", "/run",
-                                       "/proc",   "/sys",        "/dev",  "/var/log", "/home",
-                                       "/home/*", "/lost+found", "/boot", "/boot/*"};
-
-static bool has_own_mode(const char *path)
-{
-    for (size_t i = 0; i < COUNT(own_mode); i++)
-        if (fnmatch(own_mode[i], path, FNM_PATHNAME) == 0)
-            return true;
-    return false;
-}
 
 /* --- host files ---------------------------------------------------------------------------------
  */
@@ -155,7 +140,7 @@ static bool write_entry(struct composing *c, const struct plan_entry *e, struct 
 {
     switch (e->kind) {
     case ENTRY_DIRECTORY:
-        if (!e->force && has_own_mode(e->path))
+        if (!e->force && folder_has_own_mode(e->path))
             return true;
         return tar_out_folder(c->out, e->path, e->mode, e->uid, e->gid, err);
     case ENTRY_FILE:

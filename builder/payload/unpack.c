@@ -6,6 +6,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
+#include <fnmatch.h>
 #include <limits.h>
 #include <search.h>
 #include <string.h>
@@ -78,6 +79,20 @@ const struct plan_entry *plan_entry_at(const struct plan *p, const char *path)
     bool found = low < p->entry_count && p->entries[low].kind != ENTRY_ARCHIVE &&
                  strcmp(p->entries[low].path, path) == 0;
     return found ? &p->entries[low] : NULL;
+}
+
+/* Folders whose mode is not 0755 everywhere, and the root: one that nobody gave a mode is not worth
+ * changing them. */
+static const char *const own_mode[] = {"/",       "/root",       "/tmp",  "/var/tmp", "/run",
+                                       "/proc",   "/sys",        "/dev",  "/var/log", "/home",
+                                       "/home/*", "/lost+found", "/boot", "/boot/*"};
+
+bool folder_has_own_mode(const char *path)
+{
+    for (size_t i = 0; i < COUNT(own_mode); i++)
+        if (fnmatch(own_mode[i], path, FNM_PATHNAME) == 0)
+            return true;
+    return false;
 }
 
 /* --- names --------------------------------------------------------------------------------------
@@ -336,7 +351,8 @@ static void write_folder(const void *node, VISIT visit, void *data)
         bool ok;
     } *state = data;
     const char *path = *(const char *const *)node;
-    if ((visit != postorder && visit != leaf) || !state->ok || set_has(&state->u->parents, path))
+    if ((visit != postorder && visit != leaf) || !state->ok || set_has(&state->u->parents, path) ||
+        folder_has_own_mode(path))
         return;
     state->ok = tar_out_folder(state->u->out, path, 0755, 0, 0, state->err);
 }

@@ -25,4 +25,8 @@ bool unpack_archive(const struct plan *p, const struct plan_entry *e, int fd, co
 /* The plan's entry at a guest path, or NULL; archives are not looked at. */
 const struct plan_entry *plan_entry_at(const struct plan *p, const char *path);
 
+/* True for folders such as /tmp, whose mode is the base's own: one that nobody gave a mode is not
+ * written. */
+bool folder_has_own_mode(const char *path);
+
 #endif

@@ -184,14 +184,26 @@ static bool drop_record(const char *path, void *data, struct error **err)
     return true;
 }
 
+static bool drop_older(const char *path, time_t than, struct error **err)
+{
+    struct stat st;
+    if (lstat(path, &st) < 0 || st.st_mtim.tv_sec > than)
+        return true;
+    return file_remove_tree(path, err);
+}
+
 /* What a killed process left: nothing is written for a whole day. */
 static bool drop_temporary(const char *path, void *data, struct error **err)
 {
     struct cleaning *c = data;
-    struct stat st;
-    if (lstat(path, &st) < 0 || st.st_mtim.tv_sec > c->now - DAY)
-        return true;
-    return file_remove_tree(path, err);
+    return drop_older(path, c->now - DAY, err);
+}
+
+static bool drop_log(const char *path, void *data, struct error **err)
+{
+    struct cleaning *c = data;
+    time_t days = c->options->days ? (time_t)c->options->days : 1;
+    return drop_older(path, c->now - days * DAY, err);
 }
 
 static bool is_kept(const struct cleaning *c, const struct cache_item *item)
@@ -222,9 +234,10 @@ bool cache_gc(struct store *s, const struct cache_gc_options *o, struct arena *a
     }
     if (o->dry_run)
         return true;
-    autofree char *sources = NULL, *temporary = NULL,
-                  *damaged = path_join(store_root(s), "damaged");
+    autofree char *sources = NULL, *temporary = NULL, *logs = NULL;
+    autofree char *damaged = path_join(store_root(s), "damaged");
     return store_folder(s, "sources", &sources, err) && store_folder(s, "tmp", &temporary, err) &&
+           store_folder(s, "log", &logs, err) && for_each(logs, drop_log, &c, err) &&
            for_each(sources, drop_record, &c, err) &&
            for_each(temporary, drop_temporary, &c, err) && file_remove_tree(damaged, err);
 }

@@ -103,14 +103,20 @@ bool fetch_known(struct store *s, const struct fetch_request *r, char sha256[DIG
     const struct verify *v = r->verify;
     if (v->kind == VERIFY_NONE)
         return false;
-    if (v->kind == VERIFY_DIGEST && v->digest_kind == DIGEST_SHA256)
-        return store_has(s, v->digest) && set_sha256(sha256, v->digest);
-    autofree char *name = record_name(r);
-    autojson json_t *record = store_recall(s, name);
-    if (!recalled_blob(s, record, sha256))
-        return false;
-    return v->kind == VERIFY_DIGEST || (stamp_holds(record, "stamp", r->url) &&
-                                        stamp_holds(record, "checksums_stamp", v->checksums));
+    bool known;
+    if (v->kind == VERIFY_DIGEST && v->digest_kind == DIGEST_SHA256) {
+        known = store_has(s, v->digest) && set_sha256(sha256, v->digest);
+    } else {
+        autofree char *name = record_name(r);
+        autojson json_t *record = store_recall(s, name);
+        known =
+            recalled_blob(s, record, sha256) &&
+            (v->kind == VERIFY_DIGEST || (stamp_holds(record, "stamp", r->url) &&
+                                          stamp_holds(record, "checksums_stamp", v->checksums)));
+    }
+    if (known)
+        mark_used(s, sha256);
+    return known;
 }
 
 /* --- getting bytes ------------------------------------------------------------------------------
@@ -225,10 +231,8 @@ bool fetch_blob(struct store *s, const struct fetch_request *r, char sha256[DIGE
                             "%s: has nothing to verify it by: say verify: with its digest or a "
                             "checksum file",
                             shown);
-    if (r->verify->kind == VERIFY_DIGEST && fetch_known(s, r, sha256)) {
-        mark_used(s, sha256);
+    if (r->verify->kind == VERIFY_DIGEST && fetch_known(s, r, sha256))
         return true;
-    }
     autofree char *name = record_name(r), *waiting = NULL;
     if (asprintf(&waiting, "another ingot is fetching %s: waiting for it", shown) < 0)
         abort();

@@ -22,7 +22,8 @@ bool fetch_blob(struct store *s, const struct fetch_request *r, char sha256[DIGE
                 struct error **err) must_check;
 
 /* The same without any network or work: true if the store holds what this request would fetch (by
- * its digest, by what was remembered of its URL, or for a local path by its stat stamp). */
+ * its digest, by what was remembered of its URL, or for a local path by its stat stamp). Marks the
+ * blob as used, for cleaning up by age. */
 bool fetch_known(struct store *s, const struct fetch_request *r, char sha256[DIGEST_HEX_MAX]);
 
 /* Fetches a small text without verification of its own: package indexes, which their package

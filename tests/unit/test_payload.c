@@ -111,6 +111,15 @@ static void tar_is_deterministic(void **state)
     assert_non_null(strstr(list, long_name + 1));
     assert_null(strstr(list, "etc/not\n"));
     assert_null(strstr(list, "root"));
+    autofree char *bsdtar = process_find("bsdtar");
+    if (bsdtar) {
+        const char *const theirs[] = {"tar", "--quoting-style=literal", "-tf", first, NULL};
+        const char *const ours[] = {bsdtar, "-tf", first, NULL};
+        setenv("LC_ALL", "C.UTF-8", 1);
+        autofree char *names = run(theirs), *same = run(ours);
+        unsetenv("LC_ALL");
+        assert_string_equal(names, same);
+    }
 }
 
 static void unused_folders_are_left_out(void **state)
