@@ -95,6 +95,21 @@ static void build(struct world *w, const char *name, const char *depends)
     run(w->dir, w->home, NULL, "dpkg-deb", "--root-owner-group", "-b", tree, deb, NULL);
 }
 
+/* A paragraph of Packages. */
+static void describe(struct world *w, const char *name, struct buffer *out)
+{
+    autofree char *file = NULL, *deb = NULL;
+    if (asprintf(&file, "pool/%s_1.0-1_all.deb", name) < 0)
+        abort();
+    deb = path_join(w->repo, file);
+    char hex[DIGEST_HEX_MAX];
+    uint64_t size;
+    assert_ok(digest_file(DIGEST_SHA256, deb, hex, &size, &err));
+    run(w->repo, w->home, out, "dpkg-deb", "-f", deb, NULL);
+    buffer_printf(out, "Filename: %s\nSize: %llu\nSHA256: %s\n\n", file, (unsigned long long)size,
+                  hex);
+}
+
 /* Release and InRelease from what Packages says now; with a key to sign with. */
 static void release(struct world *w, const char *signer)
 {
@@ -142,7 +157,9 @@ static void setup(struct world *w)
     build(w, "test-part", "");
     build(w, "test-extra", "");
     autobuffer struct buffer packages = {0};
-    run(w->repo, w->home, &packages, "dpkg-scanpackages", "-m", "pool", NULL);
+    static const char *const names[] = {"test-main", "test-part", "test-extra"};
+    for (size_t i = 0; i < COUNT(names); i++)
+        describe(w, names[i], &packages);
     put(w->repo, "dists/test/main/binary-amd64/Packages", packages.data);
     release(w, "good@example.invalid");
     put(w->guest, "var/lib/dpkg/status", "");
