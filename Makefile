@@ -39,7 +39,7 @@ library = $(O)/lib/lib$1.a
 # Everything that is built, with its own flags.
 CPPFLAGS_ALL = -Ibuilder -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DINGOT_VERSION='"$(VERSION)"' \
 	-DINGOT_SHARE='"$(PREFIX)/share/ingot"' $(CPPFLAGS)
-CFLAGS_ALL = -std=gnu17 $(WARNINGS) $(SANITIZE) $(CFLAGS) -fstack-protector-strong
+CFLAGS_ALL = -std=gnu17 $(WARNINGS) $(SANITIZE) $(CFLAGS) -fstack-protector-strong -fvisibility=hidden
 LDFLAGS_ALL = $(SANITIZE) $(LDFLAGS)
 HARDEN := -Wl,-z,relro,-z,now -Wl,--as-needed
 
@@ -125,7 +125,7 @@ test-all: test-deps
 RECIPE ?= demo
 demo: deps
 	@$(MAKE) --no-print-directory all
-	@tests/demo.py --build $(O) $(RECIPE)
+	@tests/demo --build $(O) $(RECIPE)
 
 bench: test-deps
 	@$(MAKE) --no-print-directory all

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "disk/fat.h"
 #include "plan/seal.h"
 
 #include <fnmatch.h>
@@ -12,6 +13,7 @@
 static const char *const old_logs[] = {"*.gz", "*.xz", "*.zst", "*.old", "*.[0-9]", "*.[0-9][0-9]"};
 
 struct seal {
+    const struct seal_options *options;
     struct disk *disk;
     const struct disk_writer *w;
     struct arena *arena;
@@ -96,13 +98,38 @@ static bool empty_logs(struct seal *s, const char *path, unsigned depth, struct 
     return true;
 }
 
+/* A path on an EFI system partition, which only the appliance can write: true where nothing is
+ * there, so that nothing has to be taken away; else ERROR_UNSUPPORTED, for the appliance to be
+ * used. */
+static bool nothing_on_fat(struct seal *s, const char *path, struct error **err)
+{
+    const struct facts *f = s->options->facts;
+    for (size_t i = f ? f->mount_count : 0; i-- > 0;) {
+        const struct fact_mount *m = &f->mounts[i];
+        size_t n = strlen(m->mountpoint);
+        if (strcmp(m->type, "vfat") != 0 || strncmp(path, m->mountpoint, n) != 0 || path[n] != '/')
+            continue;
+        bool found;
+        if (!fat_has(s->options->raw, m->offset, path + n, &found, err))
+            return false;
+        return !found || error_set(err, ERROR_UNSUPPORTED, "%s is on a FAT file system", path);
+    }
+    return error_set(err, ERROR_UNSUPPORTED, "%s is on a file system that cannot be read here",
+                     path);
+}
+
 static bool act(struct seal *s, enum seal_action action, const char *path, struct error **err)
 {
     struct disk_stat st;
     bool found;
     bool follow = action != SEAL_REMOVE && action != SEAL_REMOVE_FILE;
-    if (!s->w->stat(s->disk, path, follow, &st, &found, err))
+    autoerror struct error *why = NULL;
+    if (!s->w->stat(s->disk, path, follow, &st, &found, &why)) {
+        if (error_kind(why) == ERROR_UNSUPPORTED && s->options->raw)
+            return nothing_on_fat(s, path, err);
+        *err = take_ptr(why);
         return false;
+    }
     if (!found)
         return true;
     switch (action) {
@@ -195,9 +222,9 @@ static bool make_machine_id(struct seal *s, const struct seal_options *o, struct
 bool bake_seal(struct disk *d, const struct seal_options *o, struct arena *a,
                const char *const **removed, struct error **err)
 {
-    struct seal s = {.disk = d, .w = d->writer, .arena = a};
+    struct seal s = {.options = o, .disk = d, .w = d->writer, .arena = a};
     if (!go_through(&s, err) || (o->init == INIT_SYSTEMD && !make_machine_id(&s, o, err)))
-        return error_wrap(err, "cannot seal the image");
+        return false;
     const char *end = NULL;
     arena_append(a, s.done, s.count, end);
     *removed = s.done;
@@ -221,6 +248,6 @@ static bool assert_never(struct seal *s, const char *const *paths, struct error 
 
 bool bake_seal_assert(struct disk *d, const struct seal_options *o, struct error **err)
 {
-    struct seal s = {.disk = d, .w = d->writer, .assert_only = true};
+    struct seal s = {.options = o, .disk = d, .w = d->writer, .assert_only = true};
     return go_through(&s, err) && assert_never(&s, o->never_baked, err);
 }

@@ -15,6 +15,8 @@ struct seal_options {
     const char *const *never_baked; /* guest paths that must not exist, NULL at the end; or NULL */
     int64_t epoch;                  /* time of what is written */
     const char *tmp;                /* host folder for a temporary file */
+    const char *raw;                /* the raw disk and */
+    const struct facts *facts; /* its mounts, for FAT file systems that the writer cannot read */
 };
 
 /* Removes. *removed (NULL at the end, in the arena) gets the guest path of each thing that was

@@ -230,7 +230,7 @@ static bool lay(struct pipeline *p, struct disk *d, struct error **err)
     return d->writer->lay(d, tar, err) || error_wrap(err, "cannot write the payload");
 }
 
-static bool seal(struct pipeline *p, struct disk *d, struct error **err)
+static bool seal(struct pipeline *p, struct disk *d, const char *raw, struct error **err)
 {
     autofree char *tmp = NULL;
     const char *const *removed = NULL;
@@ -242,6 +242,8 @@ static bool seal(struct pipeline *p, struct disk *d, struct error **err)
         .never_baked = p->recipe->distribution.never_baked,
         .epoch = p->epoch,
         .tmp = tmp,
+        .raw = raw,
+        .facts = facts_now(p),
     };
     if (!bake_seal(d, &o, p->arena, &removed, err) || !bake_seal_assert(d, &o, err))
         return error_wrap(err, "cannot seal the image");
@@ -266,7 +268,7 @@ static bool finish_in_appliance(struct pipeline *p, struct layer_work *w, struct
         if (!bake_run(p->appliance, p->recipe, err))
             return false;
     }
-    if (p->options->until == LAYER_SEAL && !seal(p, d, err))
+    if (p->options->until == LAYER_SEAL && !seal(p, d, w->raw, err))
         return false;
     return appliance_trim(p->appliance, err) && close_appliance(p, err);
 }
@@ -278,7 +280,7 @@ static bool finish_on_host(struct pipeline *p, const struct layer_work *w, struc
         .raw = w->raw, .writable = true, .facts = facts_now(p), .epoch = p->epoch};
     autodisk struct disk *d = NULL;
     if (!disk_ext4.open(&o, &d, err) || !lay(p, d, err) ||
-        (p->options->until == LAYER_SEAL && !seal(p, d, err)))
+        (p->options->until == LAYER_SEAL && !seal(p, d, w->raw, err)))
         return false;
     struct disk *closing = take_ptr(d);
     return closing->writer->close(closing, err);

@@ -74,45 +74,21 @@ void session_free(struct session *s)
     free(s);
 }
 
-static void add_override(struct arena *a, struct recipe_options *o, struct recipe_override one)
+/* The environment's, then those of --set, which win. */
+static bool read_overrides(struct arena *a, const struct cli_list *sets, struct recipe_options *o,
+                           struct error **err)
 {
-    arena_append(a, o->overrides, o->override_count, one);
-}
-
-/* INGOT_SET_disk__size=8GiB means --set disk.size=8GiB. */
-static void environment_overrides(struct arena *a, struct recipe_options *o)
-{
-    static const char prefix[] = "INGOT_SET_";
-    for (char **e = environ; *e; e++) {
-        if (strncmp(*e, prefix, sizeof prefix - 1) != 0)
-            continue;
-        size_t name = strcspn(*e, "=");
-        char *path = arena_strndup(a, *e + sizeof prefix - 1, name - (sizeof prefix - 1));
-        char *to = path;
-        for (const char *from = path; *from; from++) {
-            bool dot = from[0] == '_' && from[1] == '_';
-            *to++ = dot ? '.' : *from;
-            from += dot;
-        }
-        *to = '\0';
-        add_override(a, o,
-                     (struct recipe_override){path, arena_strdup(a, *e + name + 1),
-                                              arena_printf(a, "environment %.*s", (int)name, *e)});
-    }
-}
-
-static bool option_overrides(struct arena *a, const struct cli_list *sets, struct recipe_options *o,
-                             struct error **err)
-{
+    struct recipe_override *list = NULL;
+    size_t count = 0;
+    recipe_overrides_from_environment(a, environ, &list, &count);
     for (size_t i = 0; sets && i < sets->count; i++) {
-        const char *given = sets->items[i], *equals = strchr(given, '=');
-        if (!equals || equals == given)
-            return error_set(err, ERROR_USAGE, "--set takes KEY=VALUE, not '%s'", given);
-        add_override(a, o,
-                     (struct recipe_override){arena_strndup(a, given, (size_t)(equals - given)),
-                                              arena_strdup(a, equals + 1),
-                                              arena_printf(a, "--set %s", given)});
+        struct recipe_override one;
+        if (!recipe_override_parse(a, sets->items[i], &one, err))
+            return false;
+        list = arena_append_(a, list, &count, sizeof one, &one);
     }
+    o->overrides = list;
+    o->override_count = count;
     return true;
 }
 
@@ -152,8 +128,7 @@ bool session_diagnose(struct session *s, const char *given, const struct cli_lis
     struct recipe_options o = {.search = s->search};
     if (!recipe_find(given, s->search, &path, err))
         return false;
-    environment_overrides(s->arena, &o);
-    if (!option_overrides(s->arena, sets, &o, err))
+    if (!read_overrides(s->arena, sets, &o, err))
         return false;
     if (locked && o.override_count)
         return error_set(err, ERROR_TRUST, "--locked takes no overrides, but there is %s",
