@@ -283,7 +283,12 @@ bool check_package(const char *s, const char **why)
 
 bool check_service(const char *s, const char **why)
 {
+    /* OpenRC: boot/cgroups names the runlevel, default where it is not said. */
+    static const char *const runlevels[] = {"sysinit/", "boot/", "default/"};
     *why = "a service is named as in /etc/init.d, or as a systemd unit with or without `.service`";
+    for (size_t i = 0; i < COUNT(runlevels); i++)
+        if (strncmp(s, runlevels[i], strlen(runlevels[i])) == 0)
+            return is_word(s + strlen(runlevels[i]), ALNUM, ALNUM "@._:-", 128);
     return is_word(s, ALNUM, ALNUM "@._:-", 128);
 }
 
