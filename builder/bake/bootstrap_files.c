@@ -128,6 +128,9 @@ const struct bootstrap_file bootstrap_late_files[] = {
     /* Without the access list that systemd's package gives it: the guest sets it at each boot, as
      * tmpfiles.d says, and the owning group too. */
     {"var/log/journal/", 02755, NULL, NULL},
+    /* apt gives them to its own user where the host's apt could; the guest's apt does so anyway. */
+    {"var/cache/apt/archives/partial/", 0700, NULL, NULL},
+    {"var/lib/apt/lists/partial/", 0700, NULL, NULL},
     {NULL, 0, NULL, NULL},
 };
 
@@ -139,6 +142,8 @@ const char *const bootstrap_dropped[] = {
     "var/lib/systemd/random-seed",
     "var/lib/systemd/credential.secret",
     "var/lib/cloud/*",
+    "var/cache/apt/archives/partial",
+    "var/lib/apt/lists/partial",
     "var/cache/debconf/*-old",
     "var/cache/ldconfig/*",
     "var/lib/dpkg/*-old",
