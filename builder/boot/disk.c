@@ -137,6 +137,9 @@ bool disk_place_base(struct arena *a, const struct virt *v, const char *artifact
 bool disk_make_overlay(const char *base, const char *format, const char *overlay,
                        struct error **err)
 {
+    /* qemu-img keeps the mode of a file that is there. */
+    if (!file_write(overlay, "", 0, 0600, err))
+        return false;
     const char *const argv[] = {"qemu-img", "create", "-q", "-f",    "qcow2", "-F",
                                 format,     "-b",     base, overlay, NULL};
     const struct process p = {.argv = argv, .timeout_seconds = IMG_SECONDS};

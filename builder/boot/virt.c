@@ -151,8 +151,9 @@ bool virt_open(const char *uri, struct virt **out, struct error **err)
     if (!v->uri)
         abort();
     if (v->timer < 0) {
+        virt_error(err, ERROR_INTERNAL, "cannot set a timer");
         virt_close(v);
-        return virt_error(err, ERROR_INTERNAL, "cannot set a timer");
+        return false;
     }
     *out = v;
     return true;
@@ -231,7 +232,11 @@ static struct domain *wrap(struct virt *v, virDomainPtr handle)
     struct domain *d = calloc(1, sizeof *d);
     if (!d)
         abort();
+    const char *name = virDomainGetName(handle);
     *d = (struct domain){.virt = v, .handle = handle, .agent_event = -1, .life_event = -1};
+    d->name = strdup(name ? name : "");
+    if (!d->name)
+        abort();
     return d;
 }
 
@@ -244,6 +249,7 @@ void domain_free(struct domain *d)
     if (d->life_event >= 0)
         virConnectDomainEventDeregisterAny(d->virt->connection, d->life_event);
     virDomainFree(d->handle);
+    free(d->name);
     free(d);
 }
 
@@ -296,7 +302,7 @@ bool virt_list(struct virt *v, struct domain ***out, size_t *count, struct error
 
 const char *domain_name(const struct domain *d)
 {
-    return virDomainGetName(d->handle);
+    return d->name;
 }
 
 bool domain_metadata(const struct domain *d, char **xml, struct error **err)

@@ -97,7 +97,7 @@ struct address {
     unsigned prefix;
 };
 /* Addresses as the agent says or, where it is not there, as libvirt's DHCP server has leased them;
- * without loopback. In the arena. */
+ * without loopback, IPv4 first. In the arena. */
 bool domain_addresses(struct domain *d, struct arena *a, struct address **out, size_t *count,
                       struct error **err) must_check;
 

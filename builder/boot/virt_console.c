@@ -72,7 +72,7 @@ static bool make_raw(struct termios *before)
         return false;
     struct termios raw = *before;
     cfmakeraw(&raw);
-    return tcsetattr(STDIN_FILENO, TCSAFLUSH, &raw) == 0;
+    return tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
 }
 
 bool domain_console(struct domain *d, struct error **err)

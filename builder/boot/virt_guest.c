@@ -94,6 +94,14 @@ static bool is_loopback(const char *ip)
     return strncmp(ip, "127.", 4) == 0 || strcmp(ip, "::1") == 0;
 }
 
+/* IPv4 in front: it is what forwards and people use. */
+static int older_first(const void *a, const void *b)
+{
+    const struct address *one = a, *two = b;
+    int difference = (strchr(one->ip, ':') != NULL) - (strchr(two->ip, ':') != NULL);
+    return difference ? difference : strcmp(one->ip, two->ip);
+}
+
 bool domain_addresses(struct domain *d, struct arena *a, struct address **out, size_t *count,
                       struct error **err)
 {
@@ -123,5 +131,7 @@ bool domain_addresses(struct domain *d, struct arena *a, struct address **out, s
         virDomainInterfaceFree(list[i]);
     }
     free(list);
+    if (*count)
+        qsort(*out, *count, sizeof **out, older_first);
     return true;
 }

@@ -18,12 +18,14 @@ struct virt {
 struct domain {
     struct virt *virt;
     virDomainPtr handle;
+    char *name; /* kept: asking libvirt for it would forget its last error */
     bool agent_connected, stopped;
     int agent_event, life_event; /* callback numbers, -1: none */
 };
 
-/* What libvirt said last, as an error of this kind; the kind is changed where libvirt knows better
- * (a time-out, a guest without agent). False. */
+/* What libvirt said last (no call to it may stand between, nor in the arguments), as an error of
+ * this kind; the kind is changed where libvirt knows better (a time-out, a guest without agent).
+ * False. */
 bool virt_error(struct error **err, enum error_kind kind, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

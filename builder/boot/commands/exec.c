@@ -9,7 +9,6 @@
 #include <string.h>
 
 #define OUR_FAILURE 125
-#define INPUT_MAX (2u << 20)
 
 struct options {
     const char *connect; /* first */
@@ -22,7 +21,7 @@ static const struct option_spec specs[] = {
     {"timeout", 't', OPTION_STRING, offsetof(struct options, timeout), "DURATION",
      "kill the command after so long (no limit)"},
     {"stdin", 'i', OPTION_FLAG, offsetof(struct options, input), NULL,
-     "hand our stdin on (at most 2 MiB, read to its end first)"},
+     "hand our stdin on (at most 64 MiB, read to its end first)"},
     {0},
 };
 
@@ -36,8 +35,8 @@ static bool read_input(struct buffer *b, struct error **err)
         if (n == 0)
             break;
         buffer_add(b, chunk, (size_t)n);
-        if (b->size > INPUT_MAX)
-            return error_set(err, ERROR_INPUT, "more than 2 MiB on stdin do not pass the agent");
+        if (b->size > AGENT_INPUT_MAX)
+            return error_set(err, ERROR_INPUT, "more than 64 MiB on stdin do not pass the agent");
     }
     buffer_add(b, "", 0);
     return true;
@@ -69,13 +68,18 @@ static bool find_target(const struct cli *cli, const char *uri, struct target *t
                          &t->instance, err);
 }
 
+static bool hand_on(int stream, const void *bytes, size_t size, void *data, struct error **err)
+{
+    (void)data;
+    return file_write_all(stream, bytes, size, err);
+}
+
 static bool execute(const struct cli *cli, const struct options *o, struct error **err)
 {
     autotarget struct target t = {0};
     autobuffer struct buffer input = {0};
-    autoagent struct agent_result r = {0};
     size_t command;
-    struct agent_exec e = {0};
+    struct agent_exec e = {.on_output = hand_on};
     if (o->timeout && !parse_timeout(o->timeout, 1, &e.timeout_seconds, err))
         return false;
     if (!find_target(cli, o->connect, &t, &command, err))
@@ -85,12 +89,7 @@ static bool execute(const struct cli *cli, const struct options *o, struct error
     e.argv = (const char *const *)cli->arguments + command;
     e.input = o->input ? (input.data ? input.data : "") : NULL;
     e.input_size = input.size;
-    if (!agent_run(t.domain, &e, &r, err) ||
-        !file_write_all(STDOUT_FILENO, r.out.data, r.out.size, err) ||
-        !file_write_all(STDERR_FILENO, r.err.data, r.err.size, err))
-        return false;
-    *cli->exit_code = r.code;
-    return true;
+    return agent_exec(t.domain, &e, cli->exit_code, err);
 }
 
 static bool run(const struct cli *cli, const void *options, struct error **err)
@@ -115,7 +114,7 @@ const struct command command_exec = {
     .details =
         "stdout, stderr and the exit code are the command's; 125 is a failure of ours (no agent,\n"
         "time-out), 126 not executable, 127 not found, 128+n ended by signal n. Runs as root,\n"
-        "without a shell and without a terminal. Output up to about 3 MB passes.",
+        "without a terminal; its output comes as it is written.",
     .options = specs,
     .options_size = sizeof(struct options),
     .min_arguments = 1,
