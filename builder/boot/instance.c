@@ -127,7 +127,7 @@ uint64_t instance_memory(const struct contract *c, uint64_t host_memory)
 {
     uint64_t memory = c->recommended.memory ? c->recommended.memory : c->minimum.memory;
     if (c->memory_share) {
-        memory = host_memory / 100 * c->memory_share;
+        memory = host_memory * c->memory_share / 100;
         if (c->memory_max && memory > c->memory_max)
             memory = c->memory_max;
         if (memory < c->memory_min)

@@ -396,9 +396,10 @@ bool xml_metadata(struct arena *a, const char *xml, const char *name, const stru
 static xmlNode *domain_root(xmlDoc *doc, struct error **err)
 {
     xmlNode *root = doc ? xmlDocGetRootElement(doc) : NULL;
-    if (!root || strcmp((const char *)root->name, "domain") != 0)
-        error_set(err, ERROR_INTERNAL, "libvirt's description of the domain cannot be read");
-    return root;
+    if (root && strcmp((const char *)root->name, "domain") == 0)
+        return root;
+    error_set(err, ERROR_INTERNAL, "libvirt's description of the domain cannot be read");
+    return NULL;
 }
 
 bool xml_use_tcg(const char *domain, char **xml, bool *changed, struct error **err)
