@@ -66,8 +66,7 @@ static void look_at_libvirt(struct findings *f, const char *uri)
     autovirt struct virt *v = NULL;
     char version[24];
     if (!virt_open(uri, &v, &err)) {
-        /* The message holds the command for this host. */
-        finding_add(f, FINDING_FAULT, "libvirt", NULL, "%s", error_text(err));
+        finding_add(f, FINDING_FAULT, "libvirt", virt_start_command(), "%s", error_text(err));
         return;
     }
     finding_add(f, FINDING_OK, "libvirt", NULL, "libvirt %s at %s: %s", virt_version(v, version),

@@ -179,8 +179,9 @@ static bool make_seed(struct work *w, struct error **err)
 {
     if (strcmp(w->c->seed.kind, "none") == 0)
         return true;
-    autofree char *user_data = NULL, *network = NULL;
+    autofree char *user_data = NULL, *meta_data = NULL, *network = NULL;
     const char *const *keys = NULL;
+    const char **first = NULL;
     size_t count = 0, size;
     if (w->o->user_data && !file_read(w->o->user_data, SEED_BYTES, &user_data, &size, err))
         return error_wrap(err, "--user-data");
@@ -190,6 +191,16 @@ static bool make_seed(struct work *w, struct error **err)
     if (strcmp(w->instance.network, "user") != 0 &&
         !artifact_seed(w, "network-config", &network, err))
         return false;
+    /* The recipe's keys stand in the user-data or, for tiny-cloud, in the meta-data. */
+    if (!w->o->user_data && !artifact_seed(w, "meta-data", &meta_data, err))
+        return false;
+    char *key;
+    while (meta_data && (key = cidata_find_key(meta_data, count))) {
+        const char *kept = arena_strdup(w->a, key);
+        free(key);
+        arena_append(w->a, first, count, kept);
+    }
+    keys = first;
     for (const char *const *k = w->o->ssh_keys; k && *k; k++)
         if (!add_keys(w->a, *k, &keys, &count, err))
             return false;

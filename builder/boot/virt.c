@@ -96,27 +96,27 @@ static bool check_local(const char *uri, struct error **err)
     return true;
 }
 
-static bool no_daemon(const char *uri, struct error **err)
+const char *virt_start_command(void)
 {
     bool systemd = access("/run/systemd/system", F_OK) == 0;
-    bool modular =
-        access("/usr/sbin/libvirtd", X_OK) != 0 && access("/usr/sbin/virtqemud", X_OK) == 0;
-    if (access("/usr/sbin/libvirtd", X_OK) != 0 && !modular)
-        return virt_error(err, ERROR_HOST,
-                          "no libvirt daemon is installed (Debian: apt-get install "
-                          "libvirt-daemon-system qemu-system-x86): cannot connect to %s",
-                          uri);
-    const char *commands = systemd && modular ? "systemctl start virtqemud.socket"
-                           : systemd          ? "systemctl start libvirtd"
-                           : modular          ? "virtlogd -d && virtqemud -d"
-                                              : "virtlogd -d && libvirtd -d";
+    bool whole = access("/usr/sbin/libvirtd", X_OK) == 0;
+    bool modular = !whole && access("/usr/sbin/virtqemud", X_OK) == 0;
+    if (!whole && !modular)
+        return "apt-get install libvirt-daemon-system qemu-system-x86";
+    if (systemd)
+        return modular ? "systemctl start virtqemud.socket" : "systemctl start libvirtd";
+    return modular ? "virtlogd -d && virtqemud -d" : "virtlogd -d && libvirtd -d";
+}
+
+static bool no_daemon(const char *uri, struct error **err)
+{
     if (strstr(uri, "/session"))
         return virt_error(err, ERROR_HOST,
-                          "cannot connect to %s (HOME and XDG_RUNTIME_DIR must be "
-                          "set to folders of this user)",
-                          uri);
-    return virt_error(err, ERROR_HOST, "cannot connect to %s; start the daemon as root with `%s`",
-                      uri, commands);
+                          "cannot connect to %s (HOME and XDG_RUNTIME_DIR must be folders of this "
+                          "user; a daemon must be installed: `%s`)",
+                          uri, virt_start_command());
+    return virt_error(err, ERROR_HOST, "cannot connect to %s; run `%s` as root", uri,
+                      virt_start_command());
 }
 
 static void on_timer(int timer, void *data)

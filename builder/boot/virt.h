@@ -24,6 +24,8 @@ struct domain;
  * ERROR_UNSUPPORTED. */
 bool virt_open(const char *uri, struct virt **out, struct error **err) must_check;
 void virt_close(struct virt *v);
+/* The command that starts a daemon on this host (or installs one), to be run as root. */
+const char *virt_start_command(void);
 const char *virt_uri(const struct virt *v);
 const char *virt_why(const struct virt *v); /* why this URI: "--connect", "this user may use it" */
 bool virt_is_session(const struct virt *v);

@@ -287,6 +287,23 @@ bool cidata_write(const struct cidata *c, const char *path, struct error **err)
            error_wrap(err, "cannot make the seed");
 }
 
+char *cidata_find_key(const char *meta_data, size_t i)
+{
+    static const char *const before[] = {"  - ", "    openssh-key: "};
+    const char *line = strstr(meta_data, "public-keys:\n");
+    for (; line && *line; line = strchr(line, '\n'), line += line ? 1 : 0) {
+        for (size_t k = 0; k < COUNT(before); k++) {
+            size_t n = strlen(before[k]);
+            if (strncmp(line, before[k], n) != 0 || i-- > 0)
+                continue;
+            autojson json_t *j =
+                json_loadb(line + n, strcspn(line + n, "\n"), JSON_DECODE_ANY, NULL);
+            return json_is_string(j) ? copy(json_string_value(j)) : NULL;
+        }
+    }
+    return NULL;
+}
+
 bool cidata_read(const char *path, const char *name, size_t max_bytes, char **text,
                  struct error **err)
 {

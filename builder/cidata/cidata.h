@@ -37,4 +37,7 @@ bool cidata_write(const struct cidata *c, const char *path, struct error **err) 
 bool cidata_read(const char *path, const char *name, size_t max_bytes, char **text,
                  struct error **err) must_check;
 
+/* Public key number i of a meta-data that cidata_texts made; NULL behind the last. Free it. */
+char *cidata_find_key(const char *meta_data, size_t i);
+
 #endif

@@ -63,6 +63,15 @@ static void plain(void **state)
     assert_ok(cidata_texts(&c, &user, &meta, &network, &err));
     assert_string_equal(user, "#cloud-config\n");
     assert_null(network);
+    assert_null(cidata_find_key(meta, 0));
+}
+
+static void has_keys(const char *meta)
+{
+    autofree char *one = cidata_find_key(meta, 0), *two = cidata_find_key(meta, 1);
+    assert_string_equal(one, keys[0]);
+    assert_string_equal(two, keys[1]);
+    assert_null(cidata_find_key(meta, 2));
 }
 
 static void given(void **state)
@@ -76,6 +85,7 @@ static void given(void **state)
     assert_string_equal(user, c.user_data);
     assert_string_equal(network, "version: 2\n");
     assert_non_null(strstr(meta, "public-keys:\n  - \"ssh-ed25519 "));
+    has_keys(meta);
 }
 
 static void tiny(void **state)
@@ -91,6 +101,7 @@ static void tiny(void **state)
     assert_non_null(
         strstr(meta, "hostname: \"demo-1\"\npublic-keys:\n  \"0\":\n    openssh-key: "));
     assert_non_null(strstr(user, "'debian:$6$saltsalt$"));
+    has_keys(meta);
     assert_null(network);
 }
 
