@@ -156,9 +156,10 @@ bool bake_apk_resolve(struct appliance *a, const struct system_step *step, struc
     struct apk_index changes;
     if (!simulate_on_drive(a, step, arena, &changes, err))
         return false;
-    struct apk_index *indexes = arena_alloc(arena, (step->apk->count + 1) * sizeof *indexes);
+    autoarena struct arena *own = arena_new();
+    struct apk_index *indexes = arena_alloc(own, (step->apk->count + 1) * sizeof *indexes);
     for (size_t i = 0; i < step->apk->count; i++)
-        if (!apk_read_index(arena, step->apk->items[i].index, &indexes[i], err))
+        if (!apk_read_index(own, step->apk->items[i].index, &indexes[i], err))
             return false;
     return apk_locate(arena, step->apk, indexes, &changes, step->wanted, out, err);
 }

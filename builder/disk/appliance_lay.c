@@ -1,7 +1,6 @@
 /* Laying a tar over the image with the appliance's tar, which does not chroot: a link in the image
  * that leads to an absolute path would make it write into the appliance. So each entry's folder is
- * followed inside the guest first, and where that changes a name the tar is written anew. What
- * stands in the way (a folder where a file comes, a file where a folder comes) is removed first. */
+ * followed inside the guest first, and where that changes a name the tar is written anew. */
 #include "disk/appliance_internal.h"
 
 #include "base/file.h"
@@ -14,6 +13,7 @@
 struct folder {
     const char *path, *real; /* in the tar, in the image */
     bool fresh;              /* not in the image yet */
+    bool link;               /* in the image a link to a folder: it stays, as does the folder */
     bool listed;
     struct guestfs_dirent_list *entries;
 };
@@ -76,13 +76,6 @@ static int look_up(struct lay *l, struct folder *f, const char *name, struct err
     return 0;
 }
 
-static bool clear(struct lay *l, const char *real, struct error **err)
-{
-    if (APPLIANCE_CALL(l->a, guestfs_rm_rf(l->a->g, real)) < 0)
-        return appliance_fail(l->a, err, ERROR_GUEST, "cannot replace %s in the image", real);
-    return true;
-}
-
 /* A folder behind a link of the image. */
 static struct folder *follow(struct lay *l, const char *path, const char *link, struct error **err)
 {
@@ -94,7 +87,9 @@ static struct folder *follow(struct lay *l, const char *path, const char *link, 
     if (!found || !S_ISDIR(st.mode))
         return error_set(err, ERROR_INPUT, "%s in the image is a link to what is no folder", path),
                NULL;
-    return add_folder(l, path, real, false);
+    struct folder *f = add_folder(l, path, real, false);
+    f->link = true;
+    return f;
 }
 
 static struct folder *resolve(struct lay *l, const char *path, struct error **err)
@@ -119,8 +114,8 @@ static struct folder *resolve(struct lay *l, const char *path, struct error **er
     autofree char *real = path_join(parent->real, path_basename(path));
     if (type == 'l')
         return follow(l, path, real, err);
-    if (type != 0 && type != 'd' && !clear(l, real, err))
-        return NULL;
+    if (type != 0 && type != 'd')
+        return error_set(err, ERROR_INPUT, "%s is a file in the guest and no folder", path), NULL;
     return add_folder(l, path, real, type != 'd');
 }
 
@@ -132,11 +127,14 @@ static const char *place(struct lay *l, const char *path, bool make_room, struct
     if (!parent)
         return NULL;
     autofree char *real = path_join(parent->real, path_basename(path));
-    if (make_room) {
-        int type = look_up(l, parent, path_basename(path), err);
-        if (type < 0 || (type == 'd' && !clear(l, real, err)))
-            return NULL;
-    }
+    int type = make_room ? look_up(l, parent, path_basename(path), err) : 0;
+    if (type < 0)
+        return NULL;
+    /* tar(1) replaces an empty folder too. */
+    if (type == 'd' && APPLIANCE_CALL(l->a, guestfs_rmdir(l->a->g, real)) < 0)
+        return appliance_fail(l->a, err, ERROR_INPUT, "a file or link cannot replace the folder %s",
+                              real),
+               NULL;
     return arena_strdup(l->arena, real);
 }
 
@@ -145,7 +143,10 @@ static bool take_entry(struct lay *l, const struct tar_entry *e, struct error **
     struct tar_rename r = {0};
     if (e->type == TAR_FOLDER) {
         struct folder *f = resolve(l, e->path, err);
-        r.path = f ? f->real : NULL;
+        if (!f)
+            return false;
+        r.path = f->real;
+        r.omit = f->link;
     } else {
         r.path = place(l, e->path, true, err);
     }
@@ -157,7 +158,8 @@ static bool take_entry(struct lay *l, const struct tar_entry *e, struct error **
         const char *copy = arena_strdup(l->arena, e->path);
         arena_append(l->arena, l->links, l->link_count, copy);
     }
-    l->renamed |= strcmp(r.path, e->path) != 0 || (r.link && strcmp(r.link, e->link) != 0);
+    l->renamed |=
+        r.omit || strcmp(r.path, e->path) != 0 || (r.link && strcmp(r.link, e->link) != 0);
     arena_append(l->arena, l->renames, l->count, r);
     return true;
 }

@@ -106,7 +106,7 @@ bool tar_write_renamed(const char *from, const struct tar_rename *renames, size_
             break;
         if (i >= count)
             return error_set(err, ERROR_CHANGED, "'%s' changed while it was read", from);
-        if (!copy_entry(t, e, &renames[i], w, to, err))
+        if (!renames[i].omit && !copy_entry(t, e, &renames[i], w, to, err))
             return false;
     }
     return archive_write_close(w) == ARCHIVE_OK || fail(w, to, err);

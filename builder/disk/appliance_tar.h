@@ -7,6 +7,7 @@
 struct tar_rename {
     const char *path; /* clean, absolute */
     const char *link; /* of a hard link; else NULL */
+    bool omit;        /* left out of the copy */
 };
 
 /* Copies `from` to the new file `to` (pax, numeric ids), entry i under the name renames[i]. */

@@ -150,37 +150,39 @@ static bool end_entry(struct arena *a, struct apk_entry **all, size_t *count, st
     return true;
 }
 
+/* One line of n bytes; only what is used is kept: indexes have ten megabytes and more. */
+static bool take_field(struct arena *a, const char *line, size_t n, struct apk_entry *e,
+                       struct error **err)
+{
+    if (n < 2 || line[1] != ':')
+        return error_set(err, ERROR_INPUT, "the package index has a bad line '%.*s'",
+                         n < 80 ? (int)n : 80, line);
+    const char **field = *line == 'P'   ? &e->name
+                         : *line == 'V' ? &e->version
+                         : *line == 'A' ? &e->architecture
+                                        : NULL;
+    if (field)
+        *field = arena_strndup(a, line + 2, n - 2);
+    if (*line != 'S')
+        return true;
+    char *digits = NULL;
+    errno = 0;
+    e->size = strtoull(line + 2, &digits, 10);
+    if (errno || digits != line + n || !isdigit((unsigned char)line[2]))
+        return error_set(err, ERROR_INPUT, "the package index has a bad size '%.*s'",
+                         n < 80 ? (int)n : 80, line);
+    return true;
+}
+
 bool apk_parse_index(struct arena *a, const char *text, struct apk_index *out, struct error **err)
 {
     struct apk_entry *all = NULL, e = {0};
     size_t count = 0;
-    char *next = arena_strdup(a, text);
-    while (next) {
-        char *line = next;
-        next = strchr(line, '\n');
-        if (next)
-            *next++ = '\0';
-        if (!*line) {
-            if (!end_entry(a, &all, &count, &e, err))
-                return false;
-            continue;
-        }
-        if (line[1] != ':')
-            return error_set(err, ERROR_INPUT, "the package index has a bad line '%.80s'", line);
-        char *digits = NULL;
-        if (*line == 'P')
-            e.name = line + 2;
-        else if (*line == 'V')
-            e.version = line + 2;
-        else if (*line == 'A')
-            e.architecture = line + 2;
-        else if (*line == 'S') {
-            errno = 0;
-            e.size = strtoull(line + 2, &digits, 10);
-            if (errno || *digits || !isdigit((unsigned char)line[2]))
-                return error_set(err, ERROR_INPUT, "the package index has a bad size '%.80s'",
-                                 line);
-        }
+    while (*text) {
+        size_t n = strcspn(text, "\n");
+        if (!(n ? take_field(a, text, n, &e, err) : end_entry(a, &all, &count, &e, err)))
+            return false;
+        text += n + (text[n] != '\0');
     }
     if (!end_entry(a, &all, &count, &e, err))
         return false;
