@@ -115,18 +115,11 @@ static bool collect_sources(const struct bootstrap *b, struct inputs *in, struct
             return error_wrap(err, "cannot read the host's apt sources");
         apt_sources_select(in->arena, &all, &selection, &used);
     }
-    if (!used.count) {
-        const char *suites[] = {b->suite, arena_printf(in->arena, "%s-updates", b->suite),
-                                arena_printf(in->arena, "%s-security", b->suite)};
-        static const char *const uris[] = {"http://deb.debian.org/debian",
-                                           "http://deb.debian.org/debian",
-                                           "http://deb.debian.org/debian-security"};
-        for (size_t i = 0; i < COUNT(suites); i++) {
-            const struct apt_source one = {
-                .uri = uris[i], .suite = suites[i], .components = "main", .signed_by = keyring};
-            arena_append(in->arena, used.items, used.count, one);
-        }
-    }
+    if (!used.count)
+        return error_set(err, ERROR_INPUT,
+                         "this host has no apt source of %s %s: name one in the recipe, "
+                         "bootstrap: {mirror: URL}",
+                         b->os, b->suite);
     in->sources = apt_sources_deb822(in->arena, &used);
     in->used = used;
     return true;

@@ -16,9 +16,9 @@
 struct bootstrap {
     const char *os, *suite, *architecture; /* "debian", "bookworm", "amd64" */
     const char *const *packages;           /* beside the built-in list; NULL-terminated; or NULL */
-    const char *mirror; /* URL, or NULL: the host's own apt sources for that suite, and where it has
-                           none, Debian's own servers */
-    int64_t epoch;      /* every time that is written */
+    const char *mirror;  /* URL, or NULL: the host's own apt sources for that suite (ERROR_INPUT
+                            where  it has none) */
+    int64_t epoch;       /* every time that is written */
     const char *scratch; /* folder for temporary files */
 };
 

@@ -52,6 +52,10 @@ static inline int take_fd(int *fd)
 #define autofree cleanup(cleanup_free)
 #define autoclose cleanup(cleanup_close)
 #define autofclose cleanup(cleanup_fclose)
+#ifdef __cppcheck__ /* it cannot read __typeof__ of a member */
+#define take_ptr(p) take_ptr_(&(p))
+#else
 #define take_ptr(p) ((__typeof__(p))take_ptr_(&(p)))
+#endif
 
 #endif

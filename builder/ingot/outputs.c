@@ -113,7 +113,7 @@ static bool is_current(const char *out, const char *name, const json_t *recorded
 {
     struct stat st;
     autofree char *path = path_join(out, name);
-    if (!name || lstat(path, &st) < 0 || !S_ISREG(st.st_mode))
+    if (lstat(path, &st) < 0 || !S_ISREG(st.st_mode))
         return false;
     autojson json_t *now = stamp(&st);
     return json_equal(now, recorded);

@@ -174,8 +174,9 @@ static bool ensure_below(struct pipeline *p, bool keep, const char **raw, struct
         return make_system(p, keep, raw, err);
     /* Made by somebody else, or cached: the session that resolved the packages has no more to do.
      */
-    if (p->appliance)
-        appliance_abandon(take_ptr(p->appliance));
+    struct appliance *idle = take_ptr(p->appliance);
+    if (idle)
+        appliance_abandon(idle);
     layer_abandon(&p->system);
     return true;
 }

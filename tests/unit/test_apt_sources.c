@@ -7,7 +7,7 @@ static const char keyring[] = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 static const char debian[] = "# the distribution\n"
                              "Types: deb deb-src\n"
-                             "URIs: http://deb.debian.org/debian\n"
+                             "URIs: http://debian.example/debian\n"
                              "# a comment between fields\n"
                              "Suites: bookworm\n"
                              "  bookworm-updates\n"
@@ -34,7 +34,7 @@ static void test_deb822(void **state)
     struct apt_sources s = {0};
     assert_ok(apt_sources_parse_deb822(a, debian, "x.sources", &s, &err));
     assert_int_equal(s.count, 3);
-    assert_string_equal(s.items[0].uri, "http://deb.debian.org/debian");
+    assert_string_equal(s.items[0].uri, "http://debian.example/debian");
     assert_string_equal(s.items[0].suite, "bookworm");
     assert_string_equal(s.items[0].components, "main contrib");
     assert_string_equal(s.items[0].signed_by, keyring);
@@ -90,8 +90,8 @@ static void test_lines(void **state)
     assert_ok(apt_sources_parse_lines(
         a,
         "# comment\n\n"
-        "deb http://deb.debian.org/debian bookworm main contrib # trailing\n"
-        "deb-src http://deb.debian.org/debian bookworm main\n"
+        "deb http://debian.example/debian bookworm main contrib # trailing\n"
+        "deb-src http://debian.example/debian bookworm main\n"
         "deb [arch=amd64,i386 signed-by=/k.gpg] https://m.example/debian  bookworm\tmain\r\n"
         "  deb [ trusted=yes ] http://m.example/ x/\n"
         "deb [lang=en arch+=armhf] http://m.example/ y main",
@@ -152,8 +152,8 @@ static void test_select(void **state)
         "deb cdrom:[Debian]/ bookworm main\n"
         "deb ftp://ftp.example/debian bookworm main\n"
         "deb [signed-by=/own.gpg] http://resigned.example:8080/debian/ bookworm main\n"
-        "deb http://deb.debian.org/debian trixie main\n"
-        "deb http://deb.debian.org/debian bookworm main contrib\n";
+        "deb http://debian.example/debian trixie main\n"
+        "deb http://debian.example/debian bookworm main contrib\n";
     /* `cdrom:[Debian]` is how apt writes a disk: the bracket is not at the place of the options. */
     assert_ok(apt_sources_parse_lines(a, lines, "l", &all, &err));
     assert_ok(apt_sources_parse_deb822(a, debian, "d", &all, &err));
@@ -166,9 +166,9 @@ static void test_select(void **state)
         apt_sources_deb822(a, &used),
         "Types: deb\nURIs: http://resigned.example:8080/debian/\nSuites: bookworm\n"
         "Components: main\nSigned-By: /own.gpg\n\n"
-        "Types: deb\nURIs: http://deb.debian.org/debian\nSuites: bookworm\n"
+        "Types: deb\nURIs: http://debian.example/debian\nSuites: bookworm\n"
         "Components: main contrib\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n\n"
-        "Types: deb\nURIs: http://deb.debian.org/debian\nSuites: bookworm-updates\n"
+        "Types: deb\nURIs: http://debian.example/debian\nSuites: bookworm-updates\n"
         "Components: main contrib\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n\n"
         "Types: deb\nURIs: http://security.debian.org/debian-security\n"
         "Suites: bookworm-security\nComponents: main\n"

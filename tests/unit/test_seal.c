@@ -20,7 +20,7 @@ static const struct {
     {"var/lib/seedrng/seed.credit", "r", false, false},
     {"var/lib/cloud/instances/i-1/sem/config", "x", false, false},
     {"var/lib/dhcp/dhclient.eth0.leases", "l", false, false},
-    {"var/lib/apt/lists/deb.debian.org_InRelease", "l", false, false},
+    {"var/lib/apt/lists/debian.example_InRelease", "l", false, false},
     {"var/lib/apt/lists/partial/x", "l", false, false},
     {"var/lib/apt/extended_states", "l", true, false},
     {"var/cache/apt/archives/x.deb", "l", false, false},
