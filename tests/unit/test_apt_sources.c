@@ -15,7 +15,7 @@ static const char debian[] = "# the distribution\n"
                              "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
                              "\n\n"
                              "types: deb\r\n"
-                             "uris: http://security.debian.org/debian-security\r\n"
+                             "uris: http://security.debian.example/debian-security\r\n"
                              "suites: bookworm-security\r\n"
                              "components: main\r\n"
                              "Unknown-Field: x\r\n"
@@ -40,7 +40,7 @@ static void test_deb822(void **state)
     assert_string_equal(s.items[0].signed_by, keyring);
     assert_int_equal(s.items[0].place.line, 2);
     assert_string_equal(s.items[1].suite, "bookworm-updates");
-    assert_string_equal(s.items[2].uri, "http://security.debian.org/debian-security");
+    assert_string_equal(s.items[2].uri, "http://security.debian.example/debian-security");
     assert_string_equal(s.items[2].suite, "bookworm-security");
     assert_null(s.items[2].signed_by);
     assert_false(s.items[2].unsafe);
@@ -170,7 +170,7 @@ static void test_select(void **state)
         "Components: main contrib\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n\n"
         "Types: deb\nURIs: http://debian.example/debian\nSuites: bookworm-updates\n"
         "Components: main contrib\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n\n"
-        "Types: deb\nURIs: http://security.debian.org/debian-security\n"
+        "Types: deb\nURIs: http://security.debian.example/debian-security\n"
         "Suites: bookworm-security\nComponents: main\n"
         "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n");
 }
@@ -180,8 +180,9 @@ static void test_select_none(void **state)
     (void)state;
     autoarena struct arena *a = arena_new();
     struct apt_sources all = {0}, used = {0};
-    const char *lines = "deb http://security.debian.org/debian-security bookworm-security main\n"
-                        "deb http://archive.ubuntu.com/ubuntu noble main\n";
+    const char *lines =
+        "deb http://security.debian.example/debian-security bookworm-security main\n"
+        "deb http://ubuntu.example/ubuntu noble main\n";
     assert_ok(apt_sources_parse_lines(a, lines, "l", &all, &err));
     const struct apt_selection selection = bookworm("/nonexistent");
     apt_sources_select(a, &all, &selection, &used);
