@@ -31,7 +31,6 @@ static void note(struct seal *s, const char *path)
 {
     const char *copy = arena_strdup(s->arena, path);
     arena_append(s->arena, s->done, s->count, copy);
-    log_debug("seal: %s", path);
 }
 
 static bool take_away(struct seal *s, const char *path, struct error **err)
