@@ -124,12 +124,6 @@ bool disk_place_base(struct arena *a, const struct virt *v, const char *artifact
     log_info("QEMU's user (uid %u) cannot read %s: using a copy", (unsigned)uid, artifact);
     if (!copy(artifact, own, uid, gid, err))
         return false;
-    if (!state_reachable(own, uid, gid))
-        return error_set(
-            err, ERROR_HOST,
-            "QEMU's user (uid %u) cannot reach %s: set INGOT_STATE to a folder that it "
-            "can, or use --connect qemu:///session",
-            (unsigned)uid, dir);
     *base = arena_strdup(a, own);
     return true;
 }

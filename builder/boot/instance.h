@@ -48,7 +48,8 @@ struct domain_spec {
     const char *base_format; /* of instance.base */
     const char *seed_iso;    /* absolute, or NULL */
     const char *mac;
-    bool passt; /* user networking by passt instead of slirp */
+    const char *agent_socket; /* absolute, or NULL: where libvirt puts it */
+    bool passt;               /* user networking by passt instead of slirp */
 };
 
 /* A name for an instance: plain, at most 63 characters. */

@@ -4,6 +4,7 @@
 
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 /* $VARIABLE/ingot, else ~/fallback/ingot. */
 static char *xdg(const char *variable, const char *fallback)
@@ -42,6 +43,24 @@ char *state_cache(void)
 {
     char *said = given("INGOT_CACHE");
     return said ? said : xdg("XDG_CACHE_HOME", ".cache");
+}
+
+char *state_agent_socket(const struct virt *v, const char *name, const char *instance_id)
+{
+    /* libvirt cuts the name to 20 characters; the number grows with each start. */
+    static const char below[] = "/libvirt/qemu/channel/target/domain-99999-/org.qemu.guest_agent.0";
+    const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+    const char *runtime = getenv("XDG_RUNTIME_DIR");
+    size_t base =
+        config && *config ? strlen(config) : strlen(home ? home : "") + strlen("/.config");
+    size_t shown = strlen(name) < 20 ? strlen(name) : 20;
+    bool fits = base + strlen(below) + shown < sizeof((struct sockaddr_un){0}).sun_path;
+    if (!virt_is_session(v) || fits || !runtime || *runtime != '/')
+        return NULL;
+    autofree char *file = NULL;
+    if (asprintf(&file, "%s.agent", instance_id) < 0)
+        abort();
+    return path_join(runtime, file);
 }
 
 static bool may(const struct stat *st, uid_t uid, gid_t gid, mode_t bit)

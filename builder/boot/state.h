@@ -11,6 +11,11 @@ char *state_root(const struct virt *v);
  */
 char *state_cache(void);
 
+/* Where the agent's socket of this instance must be: libvirt's own place below the configuration
+ * folder is too deep for a UNIX socket's name (unix(7): 107 bytes) where HOME is long. NULL:
+ * libvirt's place will do. Free it. */
+char *state_agent_socket(const struct virt *v, const char *name, const char *instance_id);
+
 /* True if this user and group may search every folder above path and read it. Supplementary groups
  * and ACLs are not looked at: a false here only leads to a copy or a hint. */
 bool state_reachable(const char *path, uid_t uid, gid_t gid);

@@ -100,6 +100,13 @@ static bool make_folder(struct work *w, struct error **err)
     }
     w->instance.folder = arena_strdup(w->a, folder);
     w->made->folder = take_ptr(folder);
+    uid_t uid;
+    gid_t gid;
+    if (virt_qemu_user(w->v, &uid, &gid) && !state_reachable(w->instance.folder, uid, gid))
+        return error_set(err, ERROR_HOST,
+                         "libvirt runs QEMU as uid %u, which cannot reach %s: set INGOT_STATE to a "
+                         "folder that it can, or use --connect qemu:///session",
+                         (unsigned)uid, w->instance.folder);
     autofree char *log = path_join(w->instance.folder, "console.log");
     w->instance.console_log = arena_strdup(w->a, log);
     if (w->o->console_log) {
@@ -272,6 +279,8 @@ static bool create(struct work *w, struct accel_verdict *accel, struct error **e
     w->spec.firmware = w->c->firmware;
     w->spec.accel = accel->use;
     w->spec.mac = make_mac(w->a, i->instance_id);
+    autofree char *socket = state_agent_socket(w->v, i->name, i->instance_id);
+    w->spec.agent_socket = arena_strdup(w->a, socket);
     w->spec.passt = virt_has_passt(w->v, w->c->arch);
     take_resources(w);
     w->spec.instance = *i;

@@ -241,6 +241,8 @@ static void add_devices(xmlNode *domain, const struct domain_spec *d)
     xmlNode *console = add(devices, "console", "type", "pty", NULL);
     add(console, "target", "type", "serial", "port", "0", NULL);
     xmlNode *channel = add(devices, "channel", "type", "unix", NULL);
+    if (d->agent_socket)
+        add(channel, "source", "mode", "bind", "path", d->agent_socket, NULL);
     add(channel, "target", "type", "virtio", "name", "org.qemu.guest_agent.0", NULL);
     xmlNode *rng = add(devices, "rng", "model", "virtio", NULL);
     set(add_text(rng, "backend", "/dev/urandom"), "model", "random");
@@ -272,6 +274,7 @@ static char *dump(xmlDoc *doc)
 bool xml_domain(const struct domain_spec *d, char **xml, struct error **err)
 {
     const char *const paths[] = {d->disk,
+                                 d->agent_socket,
                                  d->seed_iso,
                                  d->instance.base,
                                  d->instance.artifact,

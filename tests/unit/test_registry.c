@@ -41,6 +41,7 @@ static void by_metadata(void **state)
         assert_null(d);
     }
     autodomain struct domain *two = define(v, "two"), *one = define(v, "one");
+    assert_string_equal(domain_name(one), "one");
     assert_ok(registry_list(v, a, &all, &count, &err));
     assert_int_equal(count, 2);
     assert_string_equal(all[0].instance->name, "one");
