@@ -58,7 +58,8 @@ static void prepare(struct guest *g)
         g->apk.items[i].index =
             i < 2 ? arena_printf(g->arena, "%s/alpine/apks/x86_64/APKINDEX.tar.gz", g->fixtures)
                   : arena_printf(g->arena, "%s/x86_64/APKINDEX.tar.gz", g->agent);
-        g->apk.items[i].digest = sha256_of(g->apk.items[i].index);
+        autofree char *hex = sha256_of(g->apk.items[i].index);
+        g->apk.items[i].digest = arena_strdup(g->arena, hex);
     }
     assert_int_equal(truncate(g->raw, GROWN), 0);
 }
