@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "base/space.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -54,6 +55,9 @@ static bool copy_raw(const char *from, const char *to, unsigned mode, struct err
     autoclose int out = open(to, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (out < 0)
         return error_errno(err, ERROR_HOST, errno, "%s", to);
+    uint64_t bytes = 0;
+    if (!space_of_copy(from, &bytes, err) || !space_check(to, bytes, "a copy of the disk", err))
+        return false;
     return file_copy_sparse(in, out, err) || error_wrap(err, "cannot copy %s", from);
 }
 

@@ -4,11 +4,11 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/process.h"
+#include "base/space.h"
 #include "base/units.h"
 #include "disk/delta.h"
 #include "disk/mounts.h"
 #include "disk/partitions.h"
-#include "disk/space.h"
 #include "disk/writer.h"
 
 #include <errno.h>

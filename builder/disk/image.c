@@ -3,8 +3,8 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/process.h"
+#include "base/space.h"
 #include "base/units.h"
-#include "disk/space.h"
 
 #include <endian.h>
 #include <errno.h>

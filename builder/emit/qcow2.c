@@ -4,8 +4,8 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/process.h"
+#include "base/space.h"
 #include "disk/delta.h"
-#include "disk/space.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -8,6 +8,7 @@
 #include "ingot/commands.h"
 #include "ingot/outputs.h"
 #include "ingot/pipeline.h"
+#include "ingot/room.h"
 
 #include <limits.h>
 #include <string.h>
@@ -133,7 +134,7 @@ static bool make(struct pipeline *p, const struct cidata *seed, struct outputs *
         r.reuse_folder = out;
     } else {
         autofree char *folder = NULL;
-        if (!pipeline_bake(p, &r.raw, &r.below_raw, err))
+        if (!room_check(p, out, err) || !pipeline_bake(p, &r.raw, &r.below_raw, err))
             return false;
         folder = path_dirname(r.below_raw);
         r.companion = arena_printf(p->arena, "%s/disk.%s.qcow2", folder, p->recipe->compression);
@@ -150,7 +151,7 @@ static bool build(const struct cli *cli, struct pipeline *p, const char *out, st
         return false;
     if (p->options->until < LAYER_SEAL) {
         const char *raw, *below;
-        if (!pipeline_bake(p, &raw, &below, err))
+        if (!room_check(p, NULL, err) || !pipeline_bake(p, &raw, &below, err))
             return false;
         progress_done();
         return report(cli, p, out, true, raw);

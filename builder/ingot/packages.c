@@ -238,37 +238,63 @@ static bool known_index(struct pipeline *p, const struct resolution *last,
                      "%s is not in the cache, and --offline forbids to fetch it", one->index_url);
 }
 
-static bool fetch_indexes(struct pipeline *p, const struct resolution *last, bool *unchanged,
+static bool get_index(struct pipeline *p, const struct resolution *last, struct apk_repository *one,
+                      struct error **err)
+{
+    char sha256[DIGEST_HEX_MAX];
+    autofree char *path = NULL;
+    bool local = strncmp(one->index_url, "file:", 5) == 0 || one->index_url[0] == '/';
+    if (p->options->offline && !local)
+        return known_index(p, last, one, err);
+    if (!fetch_index(p->session->store, one->index_url, MAX_INDEX, &path, sha256, err))
+        return false;
+    one->index = arena_strdup(p->arena, path);
+    one->digest = arena_strdup(p->arena, sha256);
+    return true;
+}
+
+/* A base's own repositories are often out of reach, in an air gap always: they are left out, as apk
+ * itself does, as long as the recipe's own are there. *missed names the first of them, or is NULL.
+ */
+static bool fetch_indexes(struct pipeline *p, const struct resolution *last, const char **missed,
                           struct error **err)
 {
-    *unchanged = last && last->index_count == p->apk->count;
+    struct apk_repositories *all = p->apk;
+    size_t kept = 0;
+    *missed = NULL;
     progress_step("ask the package indexes");
-    for (size_t i = 0; i < p->apk->count; i++) {
-        struct apk_repository *one = &p->apk->items[i];
-        char sha256[DIGEST_HEX_MAX];
-        autofree char *path = NULL;
-        bool local = strncmp(one->index_url, "file:", 5) == 0 || one->index_url[0] == '/';
-        if (p->options->offline && !local) {
-            if (!known_index(p, last, one, err))
-                return false;
+    for (size_t i = 0; i < all->count; i++) {
+        struct apk_repository *one = &all->items[i];
+        autoerror struct error *why = NULL;
+        if (get_index(p, last, one, &why)) {
+            all->items[kept++] = *one;
+        } else if (error_kind(why) != ERROR_UNREACHABLE || one->recipe || !p->repository_count) {
+            *err = take_ptr(why);
+            return false;
         } else {
-            if (!fetch_index(p->session->store, one->index_url, MAX_INDEX, &path, sha256, err))
-                return false;
-            one->index = arena_strdup(p->arena, path);
-            one->digest = arena_strdup(p->arena, sha256);
+            log_warning("the base's repository %s is left out: %s", one->url, error_text(why));
+            *missed = *missed ? *missed : one->url;
         }
-        *unchanged = *unchanged && strcmp(last->indexes[i].digest, one->digest) == 0;
     }
+    all->count = kept;
     return true;
+}
+
+static bool same_indexes(const struct resolution *last, const struct apk_repositories *now)
+{
+    bool same = last && last->index_count == now->count;
+    for (size_t i = 0; same && i < now->count; i++)
+        same = strcmp(last->indexes[i].digest, now->items[i].digest) == 0;
+    return same;
 }
 
 static bool resolve_apk(struct pipeline *p, const struct resolution *last, struct error **err)
 {
-    bool unchanged;
+    const char *missed;
     autofree char *tmp = NULL;
-    if (!read_apk_state(p, err) || !fetch_indexes(p, last, &unchanged, err))
+    if (!read_apk_state(p, err) || !fetch_indexes(p, last, &missed, err))
         return false;
-    if (unchanged) {
+    if (same_indexes(last, p->apk)) {
         p->resolution = last;
         return true;
     }
@@ -283,7 +309,14 @@ static bool resolve_apk(struct pipeline *p, const struct resolution *last, struc
         .tmp = tmp,
     };
     progress_step("resolve packages in the guest");
-    return bake_apk_resolve(p->appliance, &step, p->arena, &p->resolution, err);
+    autoerror struct error *why = NULL;
+    if (bake_apk_resolve(p->appliance, &step, p->arena, &p->resolution, &why))
+        return true;
+    if (missed && error_kind(why) == ERROR_INPUT)
+        return error_set(err, ERROR_UNREACHABLE, "%s (%s of the base could not be asked)",
+                         error_text(why), missed);
+    *err = take_ptr(why);
+    return false;
 }
 
 bool packages_resolve(struct pipeline *p, struct error **err)

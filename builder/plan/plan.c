@@ -60,12 +60,11 @@ static bool check_against_facts(const struct plan *p, struct error **err)
     if (!f)
         return true;
     if (r->disk && r->disk < f->virtual_size) {
-        char want[16], have[16];
+        uint64_t want = r->disk / MIB, have = (f->virtual_size + MIB - 1) / MIB;
         return error_set_at(err, ERROR_INPUT, r->disk_place,
-                            "disk: %s is smaller than the base, which is %s: a disk is never made "
-                            "smaller",
-                            units_format_size(r->disk, want),
-                            units_format_size(f->virtual_size, have));
+                            "disk: %ju MiB is smaller than the base, which has %ju MiB: a disk is "
+                            "never made smaller",
+                            (uintmax_t)want, (uintmax_t)have);
     }
     const char *arch = architecture_name(r->arch);
     if (f->architecture && *f->architecture && strcmp(arch, f->architecture) != 0)

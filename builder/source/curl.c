@@ -44,6 +44,11 @@ static size_t on_body(char *bytes, size_t one, size_t size, void *data)
 {
     struct transfer *t = data;
     (void)one; /* always 1 */
+    curl_off_t whole = -1;
+    if (!t->received && t->request->on_size &&
+        curl_easy_getinfo(t->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &whole) == CURLE_OK &&
+        whole > 0 && !t->request->on_size(t->request->data, (uint64_t)whole, &t->failure))
+        return 0;
     t->received += size;
     if (t->request->max_bytes && t->received > t->request->max_bytes) {
         error_set(&t->failure, ERROR_INPUT, "larger than %llu bytes",

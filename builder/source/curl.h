@@ -16,6 +16,8 @@ struct http_request {
     const char *etag, *last_modified; /* validators of an earlier answer, or NULL */
     uint64_t max_bytes;               /* more is ERROR_INPUT; 0: no limit */
     bool progress;                    /* report to base/progress */
+    /* Gets the size of the body, before its first piece, where the server says it; or NULL. */
+    bool (*on_size)(void *data, uint64_t bytes, struct error **err);
     /* Gets each piece of the body; false ends the transfer with its error. */
     bool (*on_data)(void *data, const void *bytes, size_t size, struct error **err);
     void *data;

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/space.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -127,6 +128,12 @@ static bool to_blob(void *data, const void *bytes, size_t size, struct error **e
     return blob_write(data, bytes, size, err);
 }
 
+static bool has_room(void *data, uint64_t bytes, struct error **err)
+{
+    const struct new_blob *b = data;
+    return space_check(b->temporary, bytes, "the download", err);
+}
+
 static int open_local(const char *url, struct stat *st, struct error **err)
 {
     autofree char *path = NULL;
@@ -152,14 +159,16 @@ static bool get_local(const char *url, uint64_t max_bytes, struct new_blob *b, s
         return false;
     if (max_bytes && (uint64_t)st.st_size > max_bytes)
         return error_set(err, ERROR_INPUT, "%s: larger than %" PRIu64 " bytes", url, max_bytes);
-    return blob_copy(b, fd, err);
+    return space_check(b->temporary, file_allocated(&st), "the copy of it", err) &&
+           blob_copy(b, fd, err);
 }
 
 static bool get(const struct fetch_request *r, struct new_blob *b, struct error **err)
 {
     if (!url_is_http(r->url))
         return get_local(r->url, 0, b, err);
-    struct http_request q = {.url = r->url, .progress = true, .on_data = to_blob, .data = b};
+    struct http_request q = {
+        .url = r->url, .progress = true, .on_size = has_room, .on_data = to_blob, .data = b};
     autoresponse struct http_response answer = {0};
     return http_get(&q, &answer, err);
 }

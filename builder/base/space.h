@@ -1,6 +1,6 @@
 /* Room on the host, asked before work starts: what is needed, and where. */
-#ifndef INGOT_DISK_SPACE_H
-#define INGOT_DISK_SPACE_H
+#ifndef INGOT_BASE_SPACE_H
+#define INGOT_BASE_SPACE_H
 
 #include "base/error.h"
 

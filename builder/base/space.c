@@ -1,4 +1,4 @@
-#include "disk/space.h"
+#include "base/space.h"
 
 #include "base/file.h"
 #include "base/path.h"
