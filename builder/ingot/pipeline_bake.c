@@ -126,8 +126,7 @@ static bool install(struct pipeline *p, struct error **err)
     };
     size_t n = p->resolution ? p->resolution->count : 0;
     progress_step("install %zu package%s", n, n == 1 ? "" : "s");
-    return bake_install(p->appliance, &step, err) &&
-           bake_enable_agent(p->appliance, p->facts->init, err);
+    return bake_install(p->appliance, &step, err);
 }
 
 /* Makes the system layer in p->system, and saves or publishes it. With `keep` the work (and an open
