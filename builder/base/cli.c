@@ -88,9 +88,15 @@ static bool unknown_option(const struct parser *p, const char *what, size_t n, s
          o && o->name && count < COUNT(names); o++)
         names[count++] = o->name;
     const char *near = text_nearest(given + strspn(given, "-"), names, count);
+    const char *dashes = *given == '-' ? "" : "--", *program = p->cli->program->name;
     if (near)
-        return error_set(err, ERROR_USAGE, "unknown option '%s' (did you mean --%s?)", given, near);
-    return error_set(err, ERROR_USAGE, "unknown option '%s'", given);
+        return error_set(err, ERROR_USAGE, "unknown option '%s%s' (did you mean --%s?)", dashes,
+                         given, near);
+    if (!p->cli->command)
+        return error_set(err, ERROR_USAGE, "unknown option '%s%s' (%s --help lists them)", dashes,
+                         given, program);
+    return error_set(err, ERROR_USAGE, "unknown option '%s%s' (%s %s --help lists them)", dashes,
+                     given, program, p->cli->command->name);
 }
 
 /* One option, given as name (of length n) or letter; value is what stands behind `=` or the letter.
@@ -246,6 +252,8 @@ static bool apply_common(const struct cli *cli, struct error **err)
                          cli->color);
     progress_set_mode((enum progress_mode)mode);
     log_set_color((enum log_color)color);
+    if (!log_read_environment(err))
+        return false;
     if (cli->verbose)
         log_set_level(LOG_DEBUG);
     else if (cli->quiet)
@@ -291,10 +299,20 @@ static void report_json(const struct error *e)
     fputs(text, stdout);
 }
 
+/* A mistake before `--json` on the command line is reported as JSON, too. */
+static void look_for_json(struct parser *p)
+{
+    for (int i = 1; i < p->argc && strcmp(p->argv[i], "--") != 0; i++)
+        if (strcmp(p->argv[i], "--json") == 0)
+            p->cli->json = true;
+}
+
 static bool run(struct parser *p, struct error **err)
 {
     struct cli *cli = p->cli;
     bool parsed = parse(p, err);
+    if (!parsed)
+        look_for_json(p);
     if (p->version) {
         printf("%s %s\n", cli->program->name, cli->program->version);
         return true;
@@ -308,6 +326,15 @@ static bool run(struct parser *p, struct error **err)
     if (!cli->command)
         return error_set(err, ERROR_USAGE, "no command (%s --help lists them)", cli->program->name);
     return check_arguments(cli, err) && cli->command->run(cli, p->options, err);
+}
+
+/* True if --json is given: also where the parsing ended before it. */
+static bool wants_json(const struct parser *p)
+{
+    bool found = p->cli->json;
+    for (int i = p->at; i < p->argc && strcmp(p->argv[i], "--") != 0; i++)
+        found = found || strcmp(p->argv[i], "--json") == 0;
+    return found;
 }
 
 static void free_options(const struct parser *p)
@@ -331,7 +358,7 @@ int cli_main(const struct cli_program *program, int argc, char **argv)
     autoerror struct error *e = NULL;
     if (!run(&p, &e)) {
         progress_done();
-        if (cli.json)
+        if (wants_json(&p))
             report_json(e);
         log_error("%s", error_text(e));
         code = error_exit_code(e);

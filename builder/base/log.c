@@ -10,7 +10,7 @@
 static struct {
     enum log_level level;
     enum log_color color;
-    bool json;
+    bool json, chosen;
     FILE *tee;
     struct timespec start;
 } state = {.level = LOG_INFO};
@@ -27,6 +27,21 @@ static const struct {
 void log_set_level(enum log_level level)
 {
     state.level = level;
+    state.chosen = true;
+}
+
+bool log_read_environment(struct error **err)
+{
+    const char *wish = getenv("INGOT_LOG");
+    if (state.chosen || !wish || !*wish)
+        return true;
+    for (size_t i = 0; i < COUNT(levels); i++)
+        if (strcmp(wish, levels[i].name) == 0) {
+            state.level = (enum log_level)i;
+            return true;
+        }
+    return error_set(err, ERROR_USAGE, "INGOT_LOG is error, warning, info or debug, not '%s'",
+                     wish);
 }
 
 enum log_level log_get_level(void)

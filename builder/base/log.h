@@ -6,13 +6,16 @@
 #ifndef INGOT_BASE_LOG_H
 #define INGOT_BASE_LOG_H
 
-#include "base/attributes.h"
+#include "base/error.h"
 
 enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 enum log_color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
+/* The level that INGOT_LOG names (error, warning, info, debug), unless log_set_level has said one.
+ * ERROR_USAGE for another word. */
+bool log_read_environment(struct error **err) must_check;
 void log_set_color(enum log_color color);
 /* True if stderr gets colour. */
 bool log_has_color(void);

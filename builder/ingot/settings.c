@@ -1,6 +1,7 @@
 #include "ingot/settings.h"
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "recipe/diagnostics.h"
 #include "recipe/yaml.h"
@@ -16,6 +17,8 @@ static const struct setting table[] = {
     {"path", "INGOT_PATH", "more folders in which recipes are looked up, with colons between", "",
      NULL, "default"},
     {"accel", "INGOT_ACCEL", "auto, kvm or tcg", "auto", NULL, "default"},
+    {"log", "INGOT_LOG", "how much is said: error, warning, info or debug", "info", NULL,
+     "default"},
     {"libvirt_uri", "INGOT_LIBVIRT_URI", "the libvirt that ingot-boot connects to",
      "system where the user may, else session", NULL, "default"},
     {0},
@@ -94,8 +97,9 @@ bool settings_load(struct arena *a, const struct setting **settings, struct erro
         !read_file(a, "/etc/ingot/config.yaml", list, err))
         return false;
     for (const struct setting *s = list; s->key; s++)
-        if (s->value && setenv(s->variable, s->value, 0) < 0)
+        if (s->value && strcmp(s->origin, "environment") != 0 &&
+            setenv(s->variable, s->value, 1) < 0)
             return error_errno(err, ERROR_INTERNAL, errno, "cannot set %s", s->variable);
     *settings = list;
-    return true;
+    return log_read_environment(err);
 }

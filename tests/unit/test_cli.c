@@ -1,6 +1,8 @@
 #include "unit.h"
 
 #include "base/cli.h"
+#include "base/log.h"
+#include "base/path.h"
 
 #include <limits.h>
 
@@ -90,11 +92,62 @@ static void refuses_what_is_off(void **state)
     assert_int_equal(CALL("build", "a", "--jobs", "77"), 4);
 }
 
+/* What a call writes to stdout. */
+static char *said(size_t n, const char *const *words, int *code)
+{
+    char *text = NULL;
+    size_t size;
+    autotempdir char *dir = unit_temp_dir();
+    autofree char *path = path_join(dir, "out");
+    fflush(stdout);
+    int before = dup(STDOUT_FILENO);
+    assert_non_null(freopen(path, "w", stdout));
+    *code = call(n, words);
+    fflush(stdout);
+    assert_int_equal(dup2(before, STDOUT_FILENO), STDOUT_FILENO);
+    close(before);
+    assert_ok(file_read(path, 65536, &text, &size, &err));
+    return text;
+}
+#define SAID(code, ...)                                                                            \
+    said(COUNT(((const char *[]){__VA_ARGS__})), (const char *[]){__VA_ARGS__}, code)
+
+/* Whoever asks for JSON gets the error as JSON, also where --json stands behind what is wrong. */
+static void an_error_is_one_document(void **state)
+{
+    (void)state;
+    int code;
+    autofree char *behind = SAID(&code, "build", "--bogus", "--json");
+    assert_int_equal(code, 2);
+    assert_non_null(strstr(behind, "\"kind\": \"usage\""));
+    assert_non_null(strstr(behind, "unknown option '--bogus' (ingot build --help lists them)"));
+    autofree char *unknown = SAID(&code, "biuld", "--json");
+    assert_non_null(strstr(unknown, "did you mean 'build'"));
+    autofree char *plain = SAID(&code, "build", "--bogus", "--", "--json");
+    assert_string_equal(plain, "");
+}
+
+static void the_environment_says_the_level(void **state)
+{
+    (void)state;
+    const char *argv[] = {"ingot", "build", "a", NULL};
+    assert_int_equal(setenv("INGOT_LOG", "loud", 1), 0);
+    assert_int_equal(cli_main(&program, 3, (char **)argv), 2);
+    assert_int_equal(setenv("INGOT_LOG", "debug", 1), 0);
+    assert_int_equal(cli_main(&program, 3, (char **)argv), 0);
+    assert_int_equal(log_get_level(), LOG_DEBUG);
+    assert_int_equal(CALL("build", "a"), 0); /* -qq wins */
+    assert_int_equal(log_get_level(), LOG_ERROR);
+    assert_int_equal(unsetenv("INGOT_LOG"), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_environment_says_the_level),
         cmocka_unit_test(takes_every_form),
         cmocka_unit_test(refuses_what_is_off),
+        cmocka_unit_test(an_error_is_one_document),
     };
     return cmocka_run_group_tests_name("cli", tests, NULL, NULL);
 }
