@@ -31,11 +31,6 @@ static const char *const state_names[] = {
     [ACCEL_PROBED] = "probed", [ACCEL_WORKS] = "works",
 };
 
-const char *accel_name(enum accel a)
-{
-    return a == ACCEL_KVM ? "kvm" : "tcg";
-}
-
 static void __attribute__((format(printf, 3, 4)))
 decide(struct accel_verdict *v, enum accel_state state, const char *fmt, ...)
 {

@@ -31,6 +31,4 @@ bool accel_probe(const char *cache_dir, struct accel_verdict *v, struct error **
 /* Remembers what use has shown. */
 void accel_report(const char *cache_dir, bool works, const char *reason);
 
-const char *accel_name(enum accel a); /* "tcg", "kvm" */
-
 #endif

@@ -11,7 +11,7 @@
 
 static struct {
     enum progress_mode mode;
-    unsigned steps, step;
+    unsigned step;
     char what[160], note[80];
     bool running, drawn, bytes;
     uint64_t done, total;
@@ -47,8 +47,6 @@ static void emit_json(const char *event)
     autojson json_t *j = json_object();
     json_set_string(j, "event", event);
     json_set_integer(j, "step", p.step);
-    if (p.steps)
-        json_set_integer(j, "steps", p.steps);
     json_set_string(j, "what", p.what);
     if (*p.note)
         json_set_string(j, "note", p.note);
@@ -71,10 +69,8 @@ static void draw(void)
 {
     static const char spinner[] = "|/-\\";
     double elapsed = now() - p.started;
-    char line[512], count[32] = "", a[16], b[16], c[16];
-    if (p.steps)
-        snprintf(count, sizeof count, "[%u/%u] ", p.step, p.steps);
-    size_t n = (size_t)snprintf(line, sizeof line, "%s%s ", count, p.what);
+    char line[512], a[16], b[16], c[16];
+    size_t n = (size_t)snprintf(line, sizeof line, "%s ", p.what);
     if (p.total) {
         unsigned share = p.done >= p.total ? 100 : (unsigned)(p.done * 100 / p.total);
         char bar[21];
@@ -108,12 +104,6 @@ static void draw(void)
     p.last_drawn = now();
 }
 
-void progress_plan(unsigned steps)
-{
-    p.steps = steps;
-    p.step = 0;
-}
-
 void progress_step(const char *fmt, ...)
 {
     progress_done();
@@ -122,8 +112,6 @@ void progress_step(const char *fmt, ...)
     vsnprintf(p.what, sizeof p.what, fmt, ap);
     va_end(ap);
     p.step++;
-    if (p.steps && p.step > p.steps)
-        p.steps = p.step;
     p.running = true;
     p.done = p.total = 0;
     p.note[0] = '\0';
@@ -183,7 +171,7 @@ void progress_done(void)
 {
     if (!p.running)
         return;
-    char t[16], count[32] = "";
+    char t[16];
     enum progress_mode m = mode();
     double elapsed = now() - p.started;
     p.running = false;
@@ -191,8 +179,6 @@ void progress_done(void)
         fputs("\r\033[K", stderr);
         p.drawn = false;
     }
-    if (p.steps)
-        snprintf(count, sizeof count, "[%u/%u] ", p.step, p.steps);
     if (elapsed < 10)
         snprintf(t, sizeof t, "%.1fs", elapsed);
     else
@@ -200,7 +186,7 @@ void progress_done(void)
     if (m == PROGRESS_JSON)
         emit_json("done");
     else if (m != PROGRESS_NONE)
-        fprintf(stderr, "%s%s (%s)\n", count, p.what, t);
+        fprintf(stderr, "%s (%s)\n", p.what, t);
     log_debug("step done: %s, %.3f s", p.what, elapsed);
 }
 

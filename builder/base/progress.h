@@ -1,7 +1,7 @@
 /* Progress of long work on stderr: a bar with rate and time left on a terminal, a plain line at the
  * start and the end of a step elsewhere, or JSON lines.
  *
- * JSON lines: {"event": "step"|"progress"|"done", "step": 2, "steps": 5, "what": …, "done": bytes,
+ * JSON lines: {"event": "step"|"progress"|"done", "step": 2, "what": …, "done": bytes,
  * "total": bytes, "seconds": …}. Steps do not nest; one step runs at a time.
  */
 #ifndef INGOT_BASE_PROGRESS_H
@@ -14,8 +14,6 @@
 enum progress_mode { PROGRESS_AUTO, PROGRESS_BAR, PROGRESS_PLAIN, PROGRESS_JSON, PROGRESS_NONE };
 
 void progress_set_mode(enum progress_mode mode);
-/* How many steps will come, for "2/5"; 0 where that is not known. Counts from 1 again. */
-void progress_plan(unsigned steps);
 /* Starts a step, ending the one before. Shown as said, so write it as a thing being done:
  * "fetch debian.qcow2". */
 void progress_step(const char *fmt, ...) printf_like(1, 2);

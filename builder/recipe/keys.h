@@ -159,8 +159,6 @@ extern const struct type type_packages, type_overlays, type_modules, type_servic
 extern const struct type type_verify, type_sources, type_sysctls, type_services, type_repositories,
     type_files, type_directories, type_registries, type_commands, type_ports, type_bootstrap;
 
-/* The number of keys of a record. */
-size_t keys_count(const struct key *keys);
 /* The key of that name, or NULL. */
 const struct key *keys_find(const struct key *keys, const char *name, size_t length);
 bool key_is_list(const struct key *k);

@@ -204,14 +204,6 @@ static const struct type type_member = {.label = "name in the archive",
                                         .read = read_text_at};
 const struct type type_members = LIST_OF_TEXT("list of names in the archive", &type_member);
 
-size_t keys_count(const struct key *keys)
-{
-    size_t n = 0;
-    while (keys[n].name)
-        n++;
-    return n;
-}
-
 const struct key *keys_find(const struct key *keys, const char *name, size_t length)
 {
     for (const struct key *k = keys; k->name; k++)
