@@ -171,6 +171,17 @@ bool file_remove_tree(const char *path, struct error **err)
     return true;
 }
 
+bool file_discard(const char *path, struct error **err)
+{
+    autofree char *dir = path_dirname(path);
+    autotempdir char *gone = NULL;
+    if (!file_temp_dir(dir, ".gone-", &gone, err))
+        return false;
+    if (rename(path, gone) < 0 && errno != ENOENT)
+        return error_errno(err, ERROR_HOST, errno, "cannot remove %s", path);
+    return file_remove_tree(gone, err);
+}
+
 bool file_sync(const char *path, struct error **err)
 {
     autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);

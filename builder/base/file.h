@@ -44,6 +44,9 @@ bool file_write(const char *path, const void *bytes, size_t size, unsigned mode,
 bool file_make_dirs(const char *path, unsigned mode, struct error **err) must_check;
 /* Removes a file or a whole tree (links are not followed); what does not exist is fine. */
 bool file_remove_tree(const char *path, struct error **err);
+/* Removes a folder under another name (.gone-XXXXXX beside it): whoever is interrupted never leaves
+ * half of it under its own. What does not exist is fine. */
+bool file_discard(const char *path, struct error **err) must_check;
 /* Moves a finished file or folder to its final name and fsyncs both folders. With replace, a folder
  * that stands there is exchanged and then removed. */
 bool file_publish(const char *from, const char *to, bool replace, struct error **err) must_check;

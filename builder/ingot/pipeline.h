@@ -12,7 +12,7 @@
 
 struct pipeline_options {
     bool offline;          /* no network: what is not in the cache is ERROR_UNREACHABLE */
-    bool force;            /* makes the layers above the base again, cached or not */
+    bool force;            /* makes the topmost layer again, cached or not */
     bool appliance;        /* --writer appliance: also where ext4 could be written on the host */
     enum layer_kind until; /* LAYER_SEAL: all */
 };

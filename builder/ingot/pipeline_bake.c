@@ -335,7 +335,7 @@ bool pipeline_bake(struct pipeline *p, const char **raw, const char **below, str
         return false;
     if (*raw && p->options->force) {
         autofree char *folder = NULL;
-        if (!layer_folder(p->session->store, key, &folder, err) || !file_remove_tree(folder, err))
+        if (!layer_folder(p->session->store, key, &folder, err) || !file_discard(folder, err))
             return false;
         *raw = NULL;
     }

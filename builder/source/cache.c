@@ -199,6 +199,20 @@ static bool drop_temporary(const char *path, void *data, struct error **err)
     return drop_older(path, c->now - DAY, err);
 }
 
+/* Folders of layers in the making or on their way out (.work-…, .gone-…) that a killed process
+ * left. */
+static bool drop_unfinished(const char *path, void *data, struct error **err)
+{
+    struct cleaning *c = data;
+    return path_basename(path)[0] != '.' || drop_older(path, c->now - DAY, err);
+}
+
+static bool remove_item(const struct cache_item *item, struct error **err)
+{
+    return item->kind == CACHE_LAYER ? file_discard(item->path, err)
+                                     : file_remove_tree(item->path, err);
+}
+
 static bool drop_log(const char *path, void *data, struct error **err)
 {
     struct cleaning *c = data;
@@ -228,16 +242,17 @@ bool cache_gc(struct store *s, const struct cache_gc_options *o, struct arena *a
     for (size_t i = 0; i < n; i++) {
         if (is_kept(&c, &items[i]))
             continue;
-        if (!o->dry_run && !file_remove_tree(items[i].path, err))
+        if (!o->dry_run && !remove_item(&items[i], err))
             return false;
         arena_append(a, *removed, *count, items[i]);
     }
     if (o->dry_run)
         return true;
-    autofree char *sources = NULL, *temporary = NULL, *logs = NULL;
+    autofree char *sources = NULL, *temporary = NULL, *logs = NULL, *layers = NULL;
     autofree char *damaged = path_join(store_root(s), "damaged");
     return store_folder(s, "sources", &sources, err) && store_folder(s, "tmp", &temporary, err) &&
-           store_folder(s, "log", &logs, err) && for_each(logs, drop_log, &c, err) &&
+           store_folder(s, "log", &logs, err) && store_folder(s, "layers", &layers, err) &&
+           for_each(layers, drop_unfinished, &c, err) && for_each(logs, drop_log, &c, err) &&
            for_each(sources, drop_record, &c, err) &&
            for_each(temporary, drop_temporary, &c, err) && file_remove_tree(damaged, err);
 }

@@ -34,8 +34,9 @@ struct cache_gc_options {
     const char *const *keep; /* names that stay, NULL at the end; or NULL */
     bool dry_run;            /* only say what would go */
 };
-/* Removes what is not to be kept, old logs, records and temporary files that lead nowhere. *removed
- * (in the arena) gets what went; a file that is being written by another process stays. */
+/* Removes what is not to be kept, old logs, records that lead nowhere, and files and layers that a
+ * killed process left half-written. *removed (in the arena) gets what went; what is being written
+ * by another process stays. */
 bool cache_gc(struct store *s, const struct cache_gc_options *o, struct arena *a,
               struct cache_item **removed, size_t *count, struct error **err) must_check;
 

@@ -186,6 +186,35 @@ static void cleaning_up(void **state)
     assert_int_equal(n, 2);
 }
 
+/* What is left of a killed build goes after a day; a layer goes whole. */
+static void layers_are_cleaned_up(void **state)
+{
+    (void)state;
+    autotempdir char *dir = unit_temp_dir();
+    autostore struct store *s = store_in(dir);
+    autoarena struct arena *a = arena_new();
+    static const char *const files[] = {"layers/" SHA_ZERO "/disk.raw", "layers/.work-old/disk.raw",
+                                        "layers/.gone-old/disk.raw", "layers/.work-new/disk.raw"};
+    static const bool stays[] = {false, false, false, true};
+    for (size_t i = 0; i < COUNT(files); i++) {
+        autofree char *file = path_join(dir, files[i]), *folder = path_dirname(file);
+        assert_ok(file_make_dirs(folder, 0700, &err));
+        assert_ok(file_write(file, "x", 1, 0400, &err));
+        if (!stays[i])
+            age(folder, 40 * 24 * 3600);
+    }
+    struct cache_item *removed;
+    size_t n;
+    struct cache_gc_options o = {.days = 30};
+    assert_ok(cache_gc(s, &o, a, &removed, &n, &err));
+    assert_int_equal(n, 1);
+    assert_string_equal(removed[0].name, SHA_ZERO);
+    for (size_t i = 0; i < COUNT(files); i++) {
+        autofree char *file = path_join(dir, files[i]), *folder = path_dirname(file);
+        assert_int_equal(access(folder, F_OK) == 0, stays[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -194,6 +223,7 @@ int main(void)
         cmocka_unit_test(an_abandoned_blob_leaves_nothing),
         cmocka_unit_test(listing_and_verifying),
         cmocka_unit_test(cleaning_up),
+        cmocka_unit_test(layers_are_cleaned_up),
     };
     return cmocka_run_group_tests_name("cache", tests, NULL, NULL);
 }

@@ -102,6 +102,18 @@ static void remove_tree_follows_no_link(void **state)
     assert_int_equal(access(keep, F_OK), 0);
 }
 
+static void discard_removes_a_folder(void **state)
+{
+    (void)state;
+    autotempdir char *dir = unit_temp_dir();
+    autofree char *tree = path_join(dir, "t"), *file = path_join(dir, "t/disk.raw");
+    assert_ok(file_make_dirs(tree, 0700, &err));
+    assert_ok(file_write(file, "x", 1, 0400, &err));
+    assert_ok(file_discard(tree, &err));
+    assert_ok(file_discard(tree, &err));
+    assert_int_equal(rmdir(dir), 0); /* nothing is left beside it */
+}
+
 static void known_digests(void **state)
 {
     (void)state;
@@ -122,6 +134,7 @@ int main(void)
         cmocka_unit_test(sparse_copy_keeps_holes),
         cmocka_unit_test(a_lock_is_exclusive),
         cmocka_unit_test(remove_tree_follows_no_link),
+        cmocka_unit_test(discard_removes_a_folder),
         cmocka_unit_test(known_digests),
     };
     return cmocka_run_group_tests_name("file", tests, NULL, NULL);
