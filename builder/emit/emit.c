@@ -7,6 +7,7 @@
 #include "emit/qcow2.h"
 #include "emit/tools.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -141,6 +142,32 @@ static bool find_tools(struct emission *e, const struct contract_tool **tools, s
     return true;
 }
 
+bool emit_check_folder(const char *out, struct error **err)
+{
+    struct stat st;
+    if (lstat(out, &st) < 0)
+        return errno == ENOENT || error_errno(err, ERROR_HOST, errno, "%s", out);
+    if (!S_ISDIR(st.st_mode))
+        return error_set(err, ERROR_CONFLICT,
+                         "%s is there and is no folder: remove it, or name another folder with -o",
+                         out);
+    autofree char *image = path_join(out, "image.json");
+    if (access(image, F_OK) == 0)
+        return true;
+    struct dirent **names = NULL;
+    int n = scandir(out, &names, NULL, NULL);
+    if (n < 0)
+        return error_errno(err, ERROR_HOST, errno, "%s", out);
+    for (int i = 0; i < n; i++)
+        free(names[i]);
+    free(names);
+    return n <= 2 || /* `.` and `..` */
+           error_set(err, ERROR_CONFLICT,
+                     "%s has files in it and no image.json: it is no artifact and is not replaced; "
+                     "move it away, or name another folder with -o",
+                     out);
+}
+
 bool emit(const struct emit_request *r, struct arena *a, const struct contract_file **files,
           size_t *count, struct error **err)
 {
@@ -150,9 +177,12 @@ bool emit(const struct emit_request *r, struct arena *a, const struct contract_f
     size_t tool_count;
     if (asprintf(&prefix, ".%s.", path_basename(r->out)) < 0)
         abort();
-    if (!file_make_dirs(parent, 0755, err) || !file_temp_dir(parent, prefix, &folder, err))
+    if (!emit_check_folder(r->out, err) || !file_make_dirs(parent, 0755, err) ||
+        !file_temp_dir(parent, prefix, &folder, err))
         return false;
-    struct emission e = {.r = r, .a = a, .folder = folder};
+    /* Absolute: qemu-img takes what stands before a colon in a relative name for a protocol. */
+    autofree char *absolute = path_absolute(".", folder);
+    struct emission e = {.r = r, .a = a, .folder = absolute};
     if (!(r->reuse ? reuse_disk(&e, err) : emit_disk(&e, err)))
         return false;
     progress_step("write the seed, image.json and checksums");

@@ -18,8 +18,12 @@ struct emit_request {
     const struct contract_file *reuse;
     size_t reuse_count;
     const char *reuse_folder;
-    const char *out; /* final folder; one that is there is replaced */
+    const char *out; /* final folder; an artifact that is there is replaced with all in it */
 };
+
+/* Refuses (ERROR_CONFLICT) to replace what is no artifact: a file, a link, or a folder that has
+ * something in it and no image.json. What is absent or empty is fine. */
+bool emit_check_folder(const char *out, struct error **err) must_check;
 
 /* On success *files (in the arena) says what there is, without image.json and SHA256SUMS. */
 bool emit(const struct emit_request *r, struct arena *a, const struct contract_file **files,

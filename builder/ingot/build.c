@@ -10,6 +10,7 @@
 #include "ingot/pipeline.h"
 #include "ingot/room.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <string.h>
 #include <time.h>
@@ -73,7 +74,7 @@ static bool open_log(struct session *s, const char *name, struct build_log *log,
         abort();
     log->file = fopen(log->path, "we");
     if (!log->file)
-        return error_set(err, ERROR_HOST, "cannot write %s", log->path);
+        return error_errno(err, ERROR_HOST, errno, "cannot write %s", log->path);
     log_tee(log->file);
     return true;
 }
@@ -147,6 +148,9 @@ static bool build(const struct cli *cli, struct pipeline *p, const char *out, st
 {
     struct cidata seed;
     struct outputs have;
+    autoclose int lock = outputs_lock(p->session, out, err);
+    if (lock < 0 || !emit_check_folder(out, err))
+        return false;
     if (!pipeline_look(p, err) || (!plan_is_final(p) && !pipeline_resolve(p, err)))
         return false;
     if (p->options->until < LAYER_SEAL) {
@@ -209,7 +213,9 @@ const struct command command_build = {
     .summary = "Bakes images: out/NAME/, whole or not at all",
     .details =
         "Prints the folder of each image on stdout. What is in the cache is not made again; a\n"
-        "recipe without changes is done at once.",
+        "recipe without changes is done at once. An image that stands in the folder is replaced "
+        "with\n"
+        "all that is beside it; a folder without an image.json is left alone (exit code 11).",
     .options = options,
     .options_size = sizeof(struct options),
     .min_arguments = 1,

@@ -9,12 +9,31 @@
 
 #define RECORD_FORMAT 1
 
+/* The folder's absolute name, there or not. */
+static char *full_name(const char *out)
+{
+    autofree char *parent = path_dirname(out), *real = path_absolute(".", parent);
+    return path_join(real, path_basename(out));
+}
+
+int outputs_lock(struct session *s, const char *out, struct error **err)
+{
+    autofree char *full = full_name(out), *name = NULL, *waiting = NULL;
+    if (asprintf(&name, "output\n%s", full) < 0 ||
+        asprintf(&waiting, "another ingot is building %s: waiting for it", out) < 0)
+        abort();
+    return store_lock(s->store, name, waiting, err);
+}
+
 /* Random bytes of this cache: a seed may hold a password's hash, whose plain digest is kept
  * nowhere. */
 static bool read_key(struct pipeline *p, char **key, size_t *size, struct error **err)
 {
     autofree char *path = path_join(store_root(p->session->store), "key");
     unsigned char fresh[32];
+    autoclose int lock = store_lock(p->session->store, "key", NULL, err);
+    if (lock < 0)
+        return false;
     if (access(path, F_OK) != 0) {
         if (getrandom(fresh, sizeof fresh, 0) != (ssize_t)sizeof fresh)
             return error_set(err, ERROR_HOST, "no random bytes");
@@ -41,6 +60,9 @@ static void describe_recipe(json_t *j, const struct recipe *r)
     json_set_string(j, "ingot", INGOT_VERSION);
     json_set_string(j, "name", r->name.text);
     json_set_string(j, "version", r->version);
+    json_set_string(j, "arch", architecture_name(r->arch));
+    json_set_integer(j, "firmware", r->base.firmware);
+    json_set_string(j, "user", r->boot.user.text ? r->boot.user.text : r->base.user);
     json_set_string(j, "distribution", r->distribution.name.text);
     json_set_string(j, "distribution_version", r->distribution.version);
     json_set_string(j, "unit", r->distribution.unit);
@@ -90,11 +112,9 @@ static bool compute(struct pipeline *p, const struct cidata *seed, struct output
 static bool record_path(struct pipeline *p, const char *out, char **path, struct error **err)
 {
     char hex[DIGEST_HEX_MAX];
-    autofree char *folder = NULL, *name = NULL, *parent = path_dirname(out);
+    autofree char *folder = NULL, *name = NULL, *full = full_name(out);
     if (!store_folder(p->session->store, "outputs", &folder, err))
         return false;
-    autofree char *real = path_absolute(".", parent);
-    autofree char *full = path_join(real, path_basename(out));
     digest_bytes(DIGEST_SHA256, full, strlen(full), hex);
     if (asprintf(&name, "%.32s.json", hex) < 0)
         abort();

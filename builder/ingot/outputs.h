@@ -20,6 +20,10 @@ struct outputs {
     bool disk_current; /* the disk files can be linked */
 };
 
+/* One build at a time for a folder: a second waits here, and then finds that there is nothing to do.
+ * Close the descriptor to let go; -1 on failure. */
+int outputs_lock(struct session *s, const char *out, struct error **err) must_check;
+
 /* Computes spec and disk of this build and compares with the record of the folder `out`. */
 bool outputs_look(struct pipeline *p, const struct cidata *seed, const char *out, struct outputs *o,
                   struct error **err) must_check;
