@@ -167,8 +167,10 @@ static bool give_up(struct transfer *t, CURLcode code, const char *message, stru
     autofree char *shown = url_redact(t->request->url);
     long status = 0;
     curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
-    if (interrupted())
+    if (interrupted()) {
+        error_free(t->failure);
         return interrupt_error(err);
+    }
     if (t->failure) {
         if (err && !*err)
             *err = take_ptr(t->failure);

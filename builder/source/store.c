@@ -1,6 +1,7 @@
 #include "source/store.h"
 
 #include "base/file.h"
+#include "base/interrupt.h"
 #include "base/log.h"
 #include "base/path.h"
 
@@ -145,6 +146,10 @@ bool blob_copy(struct new_blob *b, int fd, struct error **err)
         abort();
     for (;;) {
         ssize_t n = pread(b->fd, chunk, CHUNK, (off_t)b->size);
+        if (interrupted())
+            return interrupt_error(err);
+        if (n < 0 && errno == EINTR)
+            continue;
         if (n < 0)
             return error_errno(err, ERROR_HOST, errno, "the cache %s", b->store->root);
         if (n == 0)
