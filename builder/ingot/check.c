@@ -33,6 +33,7 @@ static bool run(const struct cli *cli, const void *given, struct error **err)
         json_set_string(one, "recipe", cli->arguments[i]);
         json_set_bool(one, "ok", ok);
         json_set(one, "diagnostics", diagnostics);
+        json_set_string(one, "error", ok ? NULL : error_text(why));
         if (!ok)
             log_error("%s", error_text(why));
         else if (!cli->json)

@@ -92,6 +92,8 @@ static bool run(const struct cli *cli, const void *given, struct error **err)
     const struct options *o = given;
     if (!o->output)
         return error_set(err, ERROR_USAGE, "cidata needs -o FILE");
+    if (o->set.count && !cli->argument_count)
+        return error_set(err, ERROR_USAGE, "--set overrides a key of a recipe, and none is named");
     if (o->kind && strcmp(o->kind, "cloud-init") != 0 && strcmp(o->kind, "tiny-cloud") != 0)
         return error_set(err, ERROR_USAGE, "--kind is cloud-init or tiny-cloud, not '%s'", o->kind);
     autosession struct session *s = NULL;

@@ -99,8 +99,10 @@ static bool inspect_disk(const struct cli *cli, struct session *s, const char *g
         !file_temp_dir(tmp, "inspect-", &folder, err))
         return false;
     autofree char *raw = path_join(folder, "disk.raw");
+    /* Absolute: qemu-img takes what stands before a colon in a relative name for a protocol. */
+    autofree char *image = path_absolute(".", given);
     const struct disk_options o = {.raw = raw};
-    if (!image_to_raw(given, NULL, raw, err) || !disk_open(&o, &d, err) ||
+    if (!image_to_raw(image, NULL, raw, err) || !disk_open(&o, &d, err) ||
         !disk_read_facts(d, &o, s->arena, &f, err))
         return false;
     if (cli->json) {

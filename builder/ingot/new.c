@@ -1,4 +1,5 @@
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "ingot/commands.h"
@@ -59,10 +60,19 @@ static bool run(const struct cli *cli, const void *given, struct error **err)
         abort();
     autoclose int fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (fd < 0)
-        return error_errno(err, ERROR_CONFLICT, errno, "%s", file);
-    if (!file_write_all(fd, body, strlen(body), err))
+        return error_errno(err, errno == EEXIST ? ERROR_CONFLICT : ERROR_HOST, errno, "%s", file);
+    if (!file_write_all(fd, body, strlen(body), err)) {
+        unlink(file);
         return error_wrap(err, "%s", file);
-    printf("%s\n", file);
+    }
+    if (cli->json) {
+        autojson json_t *j = json_object();
+        json_set_string(j, "file", file);
+        autofree char *document = json_pretty(j);
+        fputs(document, stdout);
+    } else {
+        printf("%s\n", file);
+    }
     log_info("next: ingot check %s, ingot plan %s, ingot build %s", file, file, file);
     return true;
 }

@@ -17,6 +17,28 @@ static const struct option_spec options[] = {
     {0},
 };
 
+static bool show(const struct cli *cli, const struct plan *p, const char *path, struct error **err)
+{
+    if (!cli->json)
+        return plan_show(p, path, stdout, err);
+    autofree char *text = NULL;
+    size_t size;
+    FILE *f = open_memstream(&text, &size);
+    if (!f)
+        abort();
+    bool ok = plan_show(p, path, f, err);
+    if (fclose(f) != 0)
+        abort();
+    if (!ok)
+        return false;
+    autojson json_t *j = json_object();
+    json_set_string(j, "path", path);
+    json_set_string(j, "content", text);
+    autofree char *document = json_pretty(j);
+    fputs(document, stdout);
+    return true;
+}
+
 static bool run(const struct cli *cli, const void *given, struct error **err)
 {
     const struct options *o = given;
@@ -30,7 +52,7 @@ static bool run(const struct cli *cli, const void *given, struct error **err)
     if (!p || !pipeline_look(p, err))
         return false;
     if (o->show)
-        return plan_show(p->plan, o->show, stdout, err);
+        return show(cli, p->plan, o->show, err);
     if (cli->json) {
         autojson json_t *j = plan_to_json(p->plan);
         autofree char *text = json_pretty(j);
