@@ -2,6 +2,8 @@
 
 #include "base/process.h"
 
+#include <fcntl.h>
+
 #include <signal.h>
 
 static void captures(void **state)
@@ -90,6 +92,20 @@ static void ends_with_grace(void **state)
     assert_fails(process_run(&q, &other, &err), ERROR_TIMEOUT, "did not finish within 1 s");
 }
 
+static void hands_down_no_descriptors(void **state)
+{
+    (void)state;
+    autoclose int fd = open("/dev/null", O_RDONLY); /* without O_CLOEXEC */
+    assert_true(fd > 2);
+    autofree char *path = NULL;
+    assert_true(asprintf(&path, "/proc/self/fd/%d", fd) > 0);
+    const char *argv[] = {"test", "-e", path, NULL};
+    const struct process p = {.argv = argv};
+    autoresult struct process_result r = {0};
+    assert_ok(process_run(&p, &r, &err));
+    assert_int_equal(r.status, 1);
+}
+
 static void keep_line(const char *line, void *data)
 {
     struct buffer *b = data;
@@ -119,6 +135,7 @@ int main(void)
         cmocka_unit_test(missing_program),
         cmocka_unit_test(times_out),
         cmocka_unit_test(ends_with_grace),
+        cmocka_unit_test(hands_down_no_descriptors),
         cmocka_unit_test(gives_lines_and_environment),
     };
     return cmocka_run_group_tests_name("process", tests, NULL, NULL);
