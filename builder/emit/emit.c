@@ -142,6 +142,11 @@ static bool find_tools(struct emission *e, const struct contract_tool **tools, s
     return true;
 }
 
+static int is_own_entry(const struct dirent *d)
+{
+    return strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0;
+}
+
 bool emit_check_folder(const char *out, struct error **err)
 {
     struct stat st;
@@ -155,13 +160,13 @@ bool emit_check_folder(const char *out, struct error **err)
     if (access(image, F_OK) == 0)
         return true;
     struct dirent **names = NULL;
-    int n = scandir(out, &names, NULL, NULL);
+    int n = scandir(out, &names, is_own_entry, alphasort);
     if (n < 0)
         return error_errno(err, ERROR_HOST, errno, "%s", out);
     for (int i = 0; i < n; i++)
         free(names[i]);
     free(names);
-    return n <= 2 || /* `.` and `..` */
+    return n == 0 ||
            error_set(err, ERROR_CONFLICT,
                      "%s has files in it and no image.json: it is no artifact and is not replaced; "
                      "move it away, or name another folder with -o",

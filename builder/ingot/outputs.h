@@ -20,8 +20,8 @@ struct outputs {
     bool disk_current; /* the disk files can be linked */
 };
 
-/* One build at a time for a folder: a second waits here, and then finds that there is nothing to do.
- * Close the descriptor to let go; -1 on failure. */
+/* One build at a time for a folder: a second waits here, and then finds that there is nothing to
+ * do. Close the descriptor to let go; -1 on failure. */
 int outputs_lock(struct session *s, const char *out, struct error **err) must_check;
 
 /* Computes spec and disk of this build and compares with the record of the folder `out`. */
