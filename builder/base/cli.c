@@ -299,20 +299,10 @@ static void report_json(const struct error *e)
     fputs(text, stdout);
 }
 
-/* A mistake before `--json` on the command line is reported as JSON, too. */
-static void look_for_json(struct parser *p)
-{
-    for (int i = 1; i < p->argc && strcmp(p->argv[i], "--") != 0; i++)
-        if (strcmp(p->argv[i], "--json") == 0)
-            p->cli->json = true;
-}
-
 static bool run(struct parser *p, struct error **err)
 {
     struct cli *cli = p->cli;
     bool parsed = parse(p, err);
-    if (!parsed)
-        look_for_json(p);
     if (p->version) {
         printf("%s %s\n", cli->program->name, cli->program->version);
         return true;
