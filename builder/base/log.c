@@ -74,6 +74,22 @@ void log_tee(FILE *f)
     clock_gettime(CLOCK_MONOTONIC, &state.start);
 }
 
+/* Guests and servers have their say in messages, but not in what the terminal does: no control
+ * characters, be they of one byte or two (U+0080 to U+009F in UTF-8). */
+static void tame(char *text)
+{
+    char *to = text;
+    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+        bool c1 = p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f;
+        p += c1;
+        bool control = *p < 0x20 && *p != '\n' && *p != '\t';
+        if (*p == '\r')
+            continue;
+        *to++ = c1 || control || *p == 0x7f ? '?' : (char)*p;
+    }
+    *to = '\0';
+}
+
 static void say(enum log_level level, const char *fmt, va_list ap) printf_like(2, 0);
 
 static void say(enum log_level level, const char *fmt, va_list ap)
@@ -83,6 +99,7 @@ static void say(enum log_level level, const char *fmt, va_list ap)
     autofree char *text = NULL;
     if (vasprintf(&text, fmt, ap) < 0)
         abort();
+    tame(text);
     if (state.tee) {
         struct timespec now;
         clock_gettime(CLOCK_MONOTONIC, &now);

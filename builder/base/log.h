@@ -1,7 +1,8 @@
 /* What the program says on stderr. Process-wide, like the terminal it writes to.
  *
  * stdout is for data only. Colour is used on a terminal unless NO_COLOR is set. Every message also
- * goes to the build log, if one is open, whatever the level.
+ * goes to the build log, if one is open, whatever the level. Control characters in it, which a
+ * guest may have put there, are shown as `?`.
  */
 #ifndef INGOT_BASE_LOG_H
 #define INGOT_BASE_LOG_H
