@@ -135,7 +135,7 @@ bool file_make_dirs(const char *path, unsigned mode, struct error **err)
     autofree char *p = strdup(path);
     if (!p)
         abort();
-    for (char *slash = p + 1;; slash++) {
+    for (char *slash = p + (*p == '/');; slash++) {
         slash += strcspn(slash, "/");
         char c = *slash;
         *slash = '\0';

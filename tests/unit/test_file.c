@@ -114,6 +114,19 @@ static void discard_removes_a_folder(void **state)
     assert_int_equal(rmdir(dir), 0); /* nothing is left beside it */
 }
 
+static void folders_are_made(void **state)
+{
+    (void)state;
+    autotempdir char *dir = unit_temp_dir();
+    autofree char *deep = path_join(dir, "a//b/c/"), *file = path_join(dir, "f");
+    assert_ok(file_make_dirs(deep, 0700, &err));
+    assert_ok(file_make_dirs(deep, 0700, &err));
+    assert_ok(file_make_dirs("/", 0700, &err));
+    assert_fails(file_make_dirs("", 0700, &err), ERROR_HOST, "cannot make the folder");
+    assert_ok(file_write(file, "x", 1, 0600, &err));
+    assert_fails(file_make_dirs(file, 0700, &err), ERROR_HOST, "is not a folder");
+}
+
 static void known_digests(void **state)
 {
     (void)state;
@@ -135,6 +148,7 @@ int main(void)
         cmocka_unit_test(a_lock_is_exclusive),
         cmocka_unit_test(remove_tree_follows_no_link),
         cmocka_unit_test(discard_removes_a_folder),
+        cmocka_unit_test(folders_are_made),
         cmocka_unit_test(known_digests),
     };
     return cmocka_run_group_tests_name("file", tests, NULL, NULL);
