@@ -9,6 +9,8 @@
 #include <ctype.h>
 #include <string.h>
 
+#define MAX_PORTS 10000 /* readers of image.json take 20000 */
+
 const char *architecture_name(enum architecture a)
 {
     return a == ARCH_ARM64 ? "arm64" : "amd64";
@@ -131,6 +133,16 @@ static void set_boot(struct finish *f)
 static void check_ports(struct finish *f)
 {
     const struct boot *b = &f->draft->recipe.boot;
+    size_t all = 0;
+    for (size_t i = 0; i < b->port_count; i++) {
+        bool before = all > MAX_PORTS;
+        all += b->ports[i].count;
+        if (all > MAX_PORTS && !before)
+            finish_error(f, b->ports[i].place, "boot.ports",
+                         "more than %d ports are forwarded: each is an entry of image.json and a "
+                         "word of QEMU's command line",
+                         MAX_PORTS);
+    }
     for (size_t i = 0; i < b->port_count; i++)
         for (size_t k = 0; k < i; k++) {
             const struct port_forward *x = &b->ports[i], *y = &b->ports[k];
