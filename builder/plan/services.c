@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define UNIT_FOLDER "/etc/systemd/system"
-#define UNIT_MAX_DEPTH 8 /* of Also= */
+#define UNIT_MAX_ALSO 256 /* units that one brings with Also= */
 
 /* --- [Install] ----------------------------------------------------------------------------------
  */
@@ -136,6 +136,9 @@ static const struct {
     {".path", "paths.target", {"multi-user.target"}},
     {".mount", "local-fs.target", {"remote-fs.target", "multi-user.target"}},
     {".target", "multi-user.target", {"graphical.target"}},
+    {".automount", "local-fs.target", {"remote-fs.target", "multi-user.target"}},
+    {".swap", "swap.target", {"multi-user.target"}},
+    {".slice", "slices.target", {"multi-user.target"}},
 };
 
 static const char *unit_name(struct builder *b, const char *name)
@@ -186,12 +189,22 @@ static bool link_unit(struct builder *b, const char *target, const char *kind, c
     return builder_add_link(b, path, file, origin, err);
 }
 
-static bool enable_unit(struct builder *b, const char *name, struct place place, unsigned depth,
-                        struct error **err);
+/* What the recipe names in one place, with all that it brings by Also=: two units may name each
+ * other, as a service and its socket do. */
+struct enabling {
+    struct builder *b;
+    struct place place;
+    const char **seen;
+    size_t count;
+};
 
-static bool enable_by_install(struct builder *b, const char *unit, const struct plan_entry *e,
-                              struct place place, unsigned depth, struct error **err)
+static bool enable_unit(struct enabling *n, const char *name, struct error **err);
+
+static bool enable_by_install(struct enabling *n, const char *unit, const struct plan_entry *e,
+                              struct error **err)
 {
+    struct builder *b = n->b;
+    struct place place = n->place;
     static const char *const folder_kinds[] = {
         [UNIT_WANTED_BY] = "wants", [UNIT_REQUIRED_BY] = "requires", [UNIT_UPHELD_BY] = "upholds"};
     const char *origin = builder_origin(b, place, "services");
@@ -223,7 +236,7 @@ static bool enable_by_install(struct builder *b, const char *unit, const struct 
         const struct unit_link *l = &in.links[i];
         bool ok = true;
         if (l->kind == UNIT_ALSO) {
-            ok = enable_unit(b, l->name, place, depth + 1, err);
+            ok = enable_unit(n, l->name, err);
         } else if (l->kind == UNIT_ALIAS) {
             autofree char *path = path_join(UNIT_FOLDER, l->name);
             ok = builder_add_link(b, path, e->path, origin, err);
@@ -232,7 +245,7 @@ static bool enable_by_install(struct builder *b, const char *unit, const struct 
         }
         if (!ok)
             return false;
-        linked = true;
+        linked = linked || l->kind != UNIT_ALSO || n->count > 1; /* Also= itself brings nothing */
     }
     return linked || error_set_at(err, ERROR_INPUT, place,
                                   "'%s' cannot be enabled: %s (%s) has no [Install] section with "
@@ -240,22 +253,26 @@ static bool enable_by_install(struct builder *b, const char *unit, const struct 
                                   unit, e->path, e->origin);
 }
 
-static bool enable_unit(struct builder *b, const char *name, struct place place, unsigned depth,
-                        struct error **err)
+static bool enable_unit(struct enabling *n, const char *name, struct error **err)
 {
-    if (depth > UNIT_MAX_DEPTH)
-        return error_set_at(err, ERROR_INPUT, place, "the units that '%s' names by Also= go round",
-                            name);
+    struct builder *b = n->b;
     const char *unit = unit_name(b, name);
+    for (size_t i = 0; i < n->count; i++)
+        if (strcmp(n->seen[i], unit) == 0)
+            return true;
+    if (n->count == UNIT_MAX_ALSO)
+        return error_set_at(err, ERROR_INPUT, n->place,
+                            "more than %d units are named by Also=", UNIT_MAX_ALSO);
+    arena_append(b->arena, n->seen, n->count, unit);
     const char *file = unit_file(b, unit);
     const struct plan_entry *e = find_unit(b, file);
     if (e)
-        return enable_by_install(b, unit, e, place, depth, err);
+        return enable_by_install(n, unit, e, err);
     bool merged = !b->facts || b->facts->usr_merged;
     const char *folder = merged ? "/usr/lib/systemd/system" : "/lib/systemd/system";
     return link_unit(b, unit_types[unit_type(unit)].target, "wants", unit,
                      arena_printf(b->arena, "%s/%s", folder, file),
-                     builder_origin(b, place, "services"), err);
+                     builder_origin(b, n->place, "services"), err);
 }
 
 static bool disable_unit(struct builder *b, const char *name, struct place place,
@@ -277,7 +294,8 @@ static bool disable_unit(struct builder *b, const char *name, struct place place
 
 static bool enable_systemd(struct builder *b, const struct text_at *s, struct error **err)
 {
-    return enable_unit(b, s->text, s->place, 0, err);
+    struct enabling n = {.b = b, .place = s->place};
+    return enable_unit(&n, s->text, err);
 }
 
 static bool disable_systemd(struct builder *b, const struct text_at *s, struct error **err)

@@ -17,8 +17,13 @@ static const struct {
      "[Service]\nExecStart=/x\n[Install]\nRequiredBy=multi-user.target\nDefaultInstance=y\n"},
     {"usr/lib/systemd/system/c.timer",
      "[Timer]\nOnBootSec=1\n[Install]\n# no\nWantedBy=\\\n  timers.target\n"},
+    {"usr/lib/systemd/system/d.service",
+     "[Service]\nExecStart=/x\n[Install]\nWantedBy=multi-user.target\nAlso=d.socket e.slice\n"},
+    {"usr/lib/systemd/system/d.socket",
+     "[Socket]\nListenStream=/run/d\n[Install]\nWantedBy=sockets.target\nAlso=d.service\n"},
+    {"usr/lib/systemd/system/e.slice", "[Slice]\n[Install]\nWantedBy=slices.target\n"},
 };
-#define ENABLED "site", "a.socket", "b@", "c.timer"
+#define ENABLED "site", "a.socket", "b@", "c.timer", "d"
 
 static void put_units(const char *root)
 {

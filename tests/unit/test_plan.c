@@ -212,7 +212,7 @@ static void services_that_cannot_be(void **state)
         const struct facts *facts;
         const char *part;
     } bad[] = {
-        {"n", &debian, "has no [Install] section"}, {"loop", &debian, "go round"},
+        {"n", &debian, "has no [Install] section"}, {"loop", &debian, "has no [Install] section"},
         {"t@", &debian, "name an instance"},        {"n", &alpine, "not executable"},
         {"nowhere/n", &alpine, "no such runlevel"},
     };
