@@ -1,4 +1,5 @@
 /* Types of values with parts that recipes and profiles share: verification, sources, files … */
+#include "base/text.h"
 #include "recipe/bind.h"
 #include "recipe/check.h"
 #include "recipe/keys.h"
@@ -56,6 +57,10 @@ static void read_checksums(struct binder *b, const struct node *n, const char *p
     set_kind(b, n, path, v, VERIFY_CHECKSUMS);
     read_host_path(b, n, path, &text);
     v->checksums = text.text;
+    if (!b->partial && text_starts_with(n->text, "http://"))
+        diagnostics_warning(b->found, n->place, path,
+                            "plain http proves nothing: who stands between can change the file and "
+                            "its checksums; use https, or sha256");
 }
 
 static const struct type type_sha256 = {.label = "64 hexadecimal digits",
