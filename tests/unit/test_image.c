@@ -1,8 +1,8 @@
 /* layer: disk */
 #include "disk_images.h"
 
+#include "base/space.h"
 #include "disk/image.h"
-#include "disk/space.h"
 
 struct files {
     char *dir, *raw, *qcow2, *out;
