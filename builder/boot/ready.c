@@ -44,11 +44,32 @@ bool ready_parse(const char *name, enum ready_stage *out, struct error **err)
                      name);
 }
 
+/* --- what reads the seed at first boot -----------------------------------------------------------
+ */
+
+static bool cloud_init_over(struct domain *d, bool *over, struct error **err);
+static bool tiny_cloud_over(struct domain *d, bool *over, struct error **err);
+
+struct first_boot {
+    const char *seed;
+    bool (*over)(struct domain *d, bool *over, struct error **err);
+};
+
+static const struct first_boot *find_first_boot(const char *seed)
+{
+    static const struct first_boot known[] = {{"cloud-init", cloud_init_over},
+                                              {"tiny-cloud", tiny_cloud_over}};
+    for (size_t i = 0; i < COUNT(known); i++)
+        if (strcmp(known[i].seed, seed) == 0)
+            return &known[i];
+    return NULL;
+}
+
 enum ready_stage ready_last(const struct instance *i)
 {
     if (!i->agent)
         return READY_KERNEL;
-    return strcmp(i->seed, "cloud-init") == 0 ? READY_CLOUD_INIT : READY_AGENT;
+    return find_first_boot(i->seed) ? READY_CLOUD_INIT : READY_AGENT;
 }
 
 static double now(void)
@@ -154,6 +175,16 @@ static bool cloud_init_over(struct domain *d, bool *over, struct error **err)
                      json_array_size(errors), first ? first : "?");
 }
 
+/* tiny-cloud makes this file at the end of its last phase ("tiny-cloud --bootstrap status" looks at
+ * it). */
+static bool tiny_cloud_over(struct domain *d, bool *over, struct error **err)
+{
+    static const char *const complete[] = {"cat", "/var/lib/cloud/.bootstrap-complete", NULL};
+    (void)err;
+    *over = agent_try(d, complete, NULL);
+    return true;
+}
+
 /* --- waiting -------------------------------------------------------------------------------------
  */
 
@@ -215,7 +246,9 @@ static bool advance(struct watch *w, struct error **err)
         if (!due)
             break;
         w->asked = now();
-        if (!cloud_init_over(w->d, &over, err))
+        const struct first_boot *first = find_first_boot(w->i->seed);
+        over = !first;
+        if (first && !first->over(w->d, &over, err))
             return false;
         if (over)
             w->reached = READY_CLOUD_INIT;

@@ -11,7 +11,7 @@ enum ready_stage {
     READY_STARTED,    /* QEMU runs */
     READY_KERNEL,     /* a kernel talks on the console, or the agent is there */
     READY_AGENT,      /* the agent answers */
-    READY_CLOUD_INIT, /* cloud-init has finished without an error */
+    READY_CLOUD_INIT, /* cloud-init has finished without an error, or tiny-cloud has finished */
     READY_STAGES
 };
 extern const char *const ready_names[READY_STAGES]; /* "started", "kernel", "agent", "cloud-init" */

@@ -129,6 +129,8 @@ static void stages(void **state)
     struct instance i = {.seed = "cloud-init", .agent = true};
     assert_int_equal(ready_last(&i), READY_CLOUD_INIT);
     i.seed = "tiny-cloud";
+    assert_int_equal(ready_last(&i), READY_CLOUD_INIT);
+    i.seed = "none";
     assert_int_equal(ready_last(&i), READY_AGENT);
     i.agent = false;
     assert_int_equal(ready_last(&i), READY_KERNEL);
