@@ -3,7 +3,6 @@
 #include "base/process.h"
 
 #include <fcntl.h>
-
 #include <signal.h>
 
 static void captures(void **state)
