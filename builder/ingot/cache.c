@@ -82,6 +82,9 @@ static bool collect(const struct cli *cli, struct session *s, const struct optio
                     struct cache_item **items, size_t *count, struct error **err)
 {
     (void)cli;
+    autoclose int use = o->dry_run ? -1 : store_use(s->store, true, err);
+    if (!o->dry_run && use < 0)
+        return false;
     const struct cache_gc_options how = {
         .days = o->all    ? 0
                 : o->days ? o->days
@@ -121,7 +124,8 @@ const struct command command_cache = {
     .details =
         "ls      every blob and layer, with its size, last use and where it came from\n"
         "verify  hashes every blob again; damaged ones are set aside and listed (exit code 4)\n"
-        "gc      removes what was not used for a while",
+        "gc      removes what was not used for a while; not while something is built (exit code "
+        "11)",
     .options = options,
     .options_size = sizeof(struct options),
     .min_arguments = 1,

@@ -206,6 +206,21 @@ int store_lock(struct store *s, const char *text, const char *waiting, struct er
     return file_lock(path, true, true, waiting, err);
 }
 
+int store_use(struct store *s, bool alone, struct error **err)
+{
+    autofree char *path = path_join(s->root, "locks/use");
+    autoerror struct error *why = NULL;
+    int fd = file_lock(path, alone, !alone, "the cache is being cleaned up: waiting for it", &why);
+    if (fd >= 0)
+        return fd;
+    if (alone && error_kind(why) == ERROR_CONFLICT)
+        error_set(err, ERROR_CONFLICT,
+                  "a build is using the cache %s: clean it up when nothing is built", s->root);
+    else
+        error_set(err, error_kind(why), "%s", error_text(why));
+    return -1;
+}
+
 /* --- what is remembered of a source --------------------------------------------------------------
  */
 

@@ -60,6 +60,11 @@ void blob_abandon(struct new_blob *b);
 int store_lock(struct store *s, const char *text, const char *waiting, struct error **err)
     must_check;
 
+/* Whoever needs what is in the cache to stay there holds this lock with others; cleaning up holds
+ * it `alone`, and does not wait for builds: ERROR_CONFLICT. Close the descriptor to let go; -1 on
+ * failure. */
+int store_use(struct store *s, bool alone, struct error **err) must_check;
+
 /* --- what is remembered of a source --------------------------------------------------------------
  */
 

@@ -186,6 +186,21 @@ static void cleaning_up(void **state)
     assert_int_equal(n, 2);
 }
 
+static void no_cleaning_under_a_build(void **state)
+{
+    (void)state;
+    autotempdir char *dir = unit_temp_dir();
+    autostore struct store *s = store_in(dir);
+    int one = store_use(s, false, NULL), other = store_use(s, false, NULL);
+    assert_true(one >= 0 && other >= 0);
+    assert_fails(store_use(s, true, &err) >= 0, ERROR_CONFLICT, "a build is using the cache");
+    close(one);
+    close(other);
+    int alone = store_use(s, true, NULL);
+    assert_true(alone >= 0);
+    close(alone);
+}
+
 /* What is left of a killed build goes after a day; a layer goes whole. */
 static void layers_are_cleaned_up(void **state)
 {
@@ -224,6 +239,7 @@ int main(void)
         cmocka_unit_test(listing_and_verifying),
         cmocka_unit_test(cleaning_up),
         cmocka_unit_test(layers_are_cleaned_up),
+        cmocka_unit_test(no_cleaning_under_a_build),
     };
     return cmocka_run_group_tests_name("cache", tests, NULL, NULL);
 }
