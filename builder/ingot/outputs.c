@@ -9,11 +9,20 @@
 
 #define RECORD_FORMAT 1
 
-/* The folder's absolute name, there or not. */
+/* The folder's absolute name, the same whether it and those above it are there or not yet. */
 static char *full_name(const char *out)
 {
-    autofree char *parent = path_dirname(out), *real = path_absolute(".", parent);
-    return path_join(real, path_basename(out));
+    autofree char *above = path_dirname(out), *rest = path_join(NULL, path_basename(out));
+    autofree char *real = realpath(above, NULL);
+    while (!real && strcmp(above, "/") != 0 && strcmp(above, ".") != 0) {
+        char *longer = path_join(path_basename(above), rest), *up = path_dirname(above);
+        free(rest);
+        free(above);
+        rest = longer;
+        above = up;
+        real = realpath(above, NULL);
+    }
+    return path_join(real, rest);
 }
 
 int outputs_lock(struct session *s, const char *out, struct error **err)
