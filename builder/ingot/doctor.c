@@ -16,6 +16,7 @@ static const struct {
     enum finding_state if_missing;
 } programs[] = {
     {"qemu-img", "qemu-utils", "to read and write qcow2", FINDING_FAULT},
+    {"qemu-io", "qemu-utils", "to write qcow2", FINDING_FAULT},
     {"mke2fs", "e2fsprogs", "to make file systems", FINDING_FAULT},
     {"resize2fs", "e2fsprogs", "to grow file systems", FINDING_FAULT},
     {"sfdisk", "fdisk", "for partition tables", FINDING_FAULT},
@@ -53,6 +54,25 @@ static void check_kernel(struct findings *f)
                     "no kernel in /boot; the appliance needs one");
     }
     globfree(&found);
+}
+
+/* What `base: {bootstrap: …}` takes from other packages' folders. */
+static void check_bootstrap_files(struct findings *f)
+{
+    static const struct {
+        const char *name, *path, *fix;
+    } files[] = {
+        {"grub-bios", "/usr/lib/grub/i386-pc/moddep.lst", "apt-get install grub-pc-bin"},
+        {"grub-uefi", "/usr/lib/grub/x86_64-efi/moddep.lst", "apt-get install grub-efi-amd64-bin"},
+        {"debian-keys", "/usr/share/keyrings/debian-archive-keyring.gpg",
+         "apt-get install debian-archive-keyring"},
+    };
+    for (size_t i = 0; i < COUNT(files); i++) {
+        bool there = access(files[i].path, R_OK) == 0;
+        finding_add(f, there ? FINDING_OK : FINDING_WARNING, files[i].name,
+                    there ? NULL : files[i].fix, "%s%s", files[i].path,
+                    there ? "" : " is missing; `base: {bootstrap: …}` needs it");
+    }
 }
 
 /* mmdebstrap in unshare mode needs a range of ids for an ordinary user. */
@@ -111,6 +131,7 @@ static bool run(const struct cli *cli, const void *given, struct error **err)
         finding_program(&f, programs[i].program, programs[i].package, programs[i].needed_for,
                         programs[i].if_missing);
     check_kernel(&f);
+    check_bootstrap_files(&f);
     check_subids(&f);
     (void)check_cache(&f, s, &root);
     autoerror struct error *why = NULL;
