@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define TIMEOUT_SECONDS 7200
-#define BATCH 512 /* clusters for one qemu-io: 32 MiB of temporary files */
+#define BATCH 256 /* clusters for one qemu-io: 16 MiB of temporary files */
 
 static const struct {
     const char *name, *option; /* option NULL: clusters are not compressed */
@@ -75,7 +75,8 @@ static bool export_cluster(int fd, uint64_t offset, uint64_t size, const char *p
     size_t used;
     if (!delta_read((struct delta_side){fd, 0}, offset, size, bytes, &used, err))
         return false;
-    autoclose int to = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    /* Not cut: what the batch before left behind the bytes is not read. */
+    autoclose int to = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     if (to < 0)
         return error_errno(err, ERROR_HOST, errno, "cannot write %s", path);
     return file_write_all(to, bytes, used, err);

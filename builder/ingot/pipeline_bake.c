@@ -42,6 +42,13 @@ static bool find_layer(struct pipeline *p, const char *key, const char **raw, st
     return true;
 }
 
+static bool start_on(struct pipeline *p, const char *below, struct layer_work *w,
+                     struct error **err)
+{
+    progress_step("copy the layer below");
+    return layer_start(p->session->store, below, w, err);
+}
+
 /* --- the appliance ------------------------------------------------------------------------------
  */
 
@@ -95,7 +102,7 @@ bool pipeline_open_system(struct pipeline *p, struct error **err)
     bool in_appliance;
     if (p->appliance)
         return true;
-    if (!p->system.raw && !layer_start(p->session->store, p->base_raw, &p->system, err))
+    if (!p->system.raw && !start_on(p, p->base_raw, &p->system, err))
         return false;
     if (!grow(p, p->system.raw, &in_appliance, err) || !launch(p, p->system.raw, err))
         return false;
@@ -136,7 +143,7 @@ static bool make_system(struct pipeline *p, bool keep, const char **raw, struct 
     const char *key = key_of(p, LAYER_SYSTEM);
     bool packages = p->plan->packages_wanted[0] != NULL, in_appliance = false;
     if (!packages) {
-        if (!layer_start(p->session->store, p->base_raw, &p->system, err) ||
+        if (!start_on(p, p->base_raw, &p->system, err) ||
             !grow(p, p->system.raw, &in_appliance, err))
             return false;
         if (in_appliance && !pipeline_open_system(p, err))
@@ -295,7 +302,7 @@ static bool make_top(struct pipeline *p, const char *below, bool in_appliance, s
         return finish_in_appliance(p, w, err);
     }
     autoerror struct error *why = NULL;
-    if (!layer_start(p->session->store, below, w, err))
+    if (!start_on(p, below, w, err))
         return false;
     if (in_appliance)
         return finish_in_appliance(p, w, err);
@@ -307,7 +314,7 @@ static bool make_top(struct pipeline *p, const char *below, bool in_appliance, s
     }
     log_info("the appliance is used: %s", error_text(why));
     layer_abandon(w);
-    return layer_start(p->session->store, below, w, err) && finish_in_appliance(p, w, err);
+    return start_on(p, below, w, err) && finish_in_appliance(p, w, err);
 }
 
 /* The topmost layer that options.until asks for. */

@@ -132,7 +132,7 @@ def quick_rows(ingot, work, base, recipe, theirs, rows):
             ingot.forget(second, keep=("base", "system"))
 
     offline = ["--offline"]
-    row("one overlay file changed", "overlay", change_overlay, offline, 0.05, 1.0)
+    row("one overlay file changed", "overlay", change_overlay, offline, 0.05)
     row("a second recipe, same base and packages", "second", forget_second, offline, 0.1,
         given=second)
     row("only cidata changed", "cidata", change_seed, offline, seconds=0.1)
