@@ -385,6 +385,19 @@ static bool check_name(const struct text_at *s, bool runlevels_known, struct err
            error_set_at(err, ERROR_INPUT, s->place, "'%s' is not the name of a service", s->text);
 }
 
+/* The companion reaches the guest by its agent, and image.json promises that it is there. */
+static bool check_disabled(const struct text_at *s, struct error **err)
+{
+    static const char agent[] = "qemu-guest-agent";
+    const char *slash = strchr(s->text, '/'), *name = slash ? slash + 1 : s->text;
+    size_t n = strlen(agent);
+    bool is_agent =
+        text_starts_with(name, agent) && (!name[n] || strcmp(name + n, ".service") == 0);
+    return !is_agent ||
+           error_set_at(err, ERROR_INPUT, s->place,
+                        "'%s' cannot be disabled: every image has its guest agent", s->text);
+}
+
 bool builder_services(struct builder *b, struct error **err)
 {
     const struct text_list *enable = &b->recipe->services_enable;
@@ -393,6 +406,9 @@ bool builder_services(struct builder *b, struct error **err)
     for (size_t i = 0; i < enable->count + disable->count; i++)
         if (!check_name(i < enable->count ? &enable->items[i] : &disable->items[i - enable->count],
                         builder_init(b) != INIT_SYSTEMD, err))
+            return false;
+    for (size_t i = 0; i < disable->count; i++)
+        if (!check_disabled(&disable->items[i], err))
             return false;
     if (!init->enable) {
         if (!b->facts) {

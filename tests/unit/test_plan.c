@@ -224,6 +224,21 @@ static void services_that_cannot_be(void **state)
     }
 }
 
+static void the_agent_stays(void **state)
+{
+    (void)state;
+    cleanup(fixture_free) struct fixture f;
+    fixture(&f);
+    static const char *const names[] = {"qemu-guest-agent", "qemu-guest-agent.service",
+                                        "default/qemu-guest-agent"};
+    for (size_t i = 0; i < COUNT(names); i++) {
+        const struct text_at disable[] = {AT(names[i])};
+        f.recipe.services_disable = (struct text_list){disable, 1};
+        autoplan struct plan *p = NULL;
+        assert_fails(make(&f, &alpine, &p, &err), ERROR_INPUT, "cannot be disabled");
+    }
+}
+
 static void later_wins(void **state)
 {
     (void)state;
@@ -570,6 +585,7 @@ int main(void)
         cmocka_unit_test(overlays_by_init_system),
         cmocka_unit_test(units_that_packages_bring),
         cmocka_unit_test(services_that_cannot_be),
+        cmocka_unit_test(the_agent_stays),
         cmocka_unit_test(later_wins),
         cmocka_unit_test(files_that_are_refused),
         cmocka_unit_test(merged_usr),
