@@ -149,7 +149,7 @@ static bool build(const struct cli *cli, struct pipeline *p, const char *out, st
     struct cidata seed;
     struct outputs have;
     autoclose int lock = outputs_lock(p->session, out, err);
-    if (lock < 0 || !emit_check_folder(out, err))
+    if (lock < 0 || (p->options->until == LAYER_SEAL && !emit_check_folder(out, err)))
         return false;
     if (!pipeline_look(p, err) || (!plan_is_final(p) && !pipeline_resolve(p, err)))
         return false;
