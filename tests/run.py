@@ -6,6 +6,7 @@ line `N passed, N failed, N skipped`.
 
 INGOT_TEST_FIXTURES   folder with fixtures; tests that need it are skipped without it
 INGOT_TEST_NO_SKIP=1  a skipped test is a failed test
+INGOT_TEST_CACHE      a cache that is kept from run to run, for work on the tests themselves
 """
 
 import argparse

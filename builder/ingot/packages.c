@@ -64,7 +64,7 @@ static bool memory_path(struct pipeline *p, char **path, struct error **err)
 }
 
 /* The keys of the recipe's repositories as files: those named by URL are fetched. */
-static bool read_repositories(struct pipeline *p, struct error **err)
+bool packages_repositories(struct pipeline *p, struct error **err)
 {
     const struct recipe *r = p->recipe;
     if (p->repositories || !r->repository_count)
@@ -101,7 +101,7 @@ bool packages_remembered(struct pipeline *p, struct error **err)
     autofree char *path = NULL;
     autojson json_t *j = NULL;
     autoerror struct error *why = NULL;
-    if (!read_repositories(p, &why)) {
+    if (!packages_repositories(p, &why)) {
         log_debug("packages stay unresolved: %s", error_text(why));
         return true;
     }
@@ -321,7 +321,7 @@ static bool resolve_apk(struct pipeline *p, const struct resolution *last, struc
 
 bool packages_resolve(struct pipeline *p, struct error **err)
 {
-    if (!read_repositories(p, err) || !packages_remembered(p, err))
+    if (!packages_repositories(p, err) || !packages_remembered(p, err))
         return false;
     const struct resolution *last = p->resolution;
     p->resolution = NULL;

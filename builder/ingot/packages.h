@@ -4,6 +4,9 @@
 
 #include "ingot/pipeline.h"
 
+/* The recipe's repositories with their keys as files, which are fetched where they are named by
+ * URL: sets p->repositories. */
+bool packages_repositories(struct pipeline *p, struct error **err) must_check;
 /* The resolution that was made last for the same base, wishes and repositories, if the cache has
  * it: sets p->resolution. No network. */
 bool packages_remembered(struct pipeline *p, struct error **err) must_check;

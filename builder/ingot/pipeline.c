@@ -285,6 +285,8 @@ bool pipeline_resolve(struct pipeline *p, struct error **err)
     if (!check_architecture(p, err) || !ensure_base(p, err) || !ensure_facts(p, err) ||
         !make_plan(p, err) || !fetch_sources(p, err))
         return false;
+    if (!packages_repositories(p, err))
+        return false;
     if (p->plan->packages_wanted[0]) {
         p->resolution = NULL;
         if (!packages_resolve(p, err) || !make_plan(p, err))

@@ -142,7 +142,7 @@ static bool make_system(struct pipeline *p, bool keep, const char **raw, struct 
 {
     const char *key = key_of(p, LAYER_SYSTEM);
     bool packages = p->plan->packages_wanted[0] != NULL, in_appliance = false;
-    if (!packages) {
+    if (!packages && !p->repository_count) {
         if (!start_on(p, p->base_raw, &p->system, err) ||
             !grow(p, p->system.raw, &in_appliance, err))
             return false;

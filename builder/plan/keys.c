@@ -6,6 +6,8 @@
 #include "plan/build.h"
 #include "plan/seal.h"
 
+#include "base/path.h"
+
 #include <string.h>
 
 #define KEY_FORMAT 1
@@ -22,12 +24,42 @@ static const int step_versions[LAYER_KINDS] = {
 /* --- what each layer is made from: false where that is not known yet
  * ------------------------------ */
 
+/* Repositories of the guest's kind are kept in the image. */
+static bool is_kept(const struct plan *p, const struct repository *r)
+{
+    return p->facts->packages == (r->kind == REPOSITORY_APT ? PACKAGES_APT : PACKAGES_APK);
+}
+
+static void describe_repositories(const struct plan *p, json_t *j)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < p->recipe->repository_count; i++) {
+        const struct repository *r = &p->recipe->repositories[i];
+        if (!is_kept(p, r))
+            continue;
+        json_t *one = json_object(), *components = json_array();
+        json_set_string(one, "url", r->url);
+        json_set_string(one, "suite", r->suite);
+        for (size_t k = 0; k < r->components.count; k++)
+            json_array_append_new(components, json_string(r->components.items[k].text));
+        json_set(one, "components", components);
+        json_set_string(one, "key", r->key.text ? path_basename(r->key.text) : NULL);
+        json_set_string(one, "key_digest", p->repository_keys[i]);
+        json_array_append_new(list, one);
+    }
+    if (json_array_size(list))
+        json_set(j, "repositories", list);
+    else
+        json_decref(list);
+}
+
 static bool describe_system(const struct plan *p, json_t *j)
 {
     bool wants = p->packages_wanted && p->packages_wanted[0];
     if (!p->facts || (wants && !p->resolution))
         return false;
     json_set_integer(j, "disk", (json_int_t)p->recipe->disk);
+    describe_repositories(p, j);
     const struct resolution *r = wants ? p->resolution : NULL;
     json_t *packages = json_array(), *wanted = json_array();
     bool all_digests = true;
@@ -144,11 +176,20 @@ static bool (*const describe[LAYER_KINDS])(const struct plan *p, json_t *j) = {
     [LAYER_SEAL] = describe_seal,
 };
 
+static bool has_repositories(const struct plan *p)
+{
+    for (size_t i = 0; i < p->recipe->repository_count; i++)
+        if (is_kept(p, &p->recipe->repositories[i]))
+            return true;
+    return false;
+}
+
 static bool has_layer(const struct plan *p, enum layer_kind kind)
 {
     switch (kind) {
     case LAYER_SYSTEM:
-        return !p->facts || p->packages_wanted[0] || p->recipe->disk > p->facts->virtual_size;
+        return !p->facts || p->packages_wanted[0] || has_repositories(p) ||
+               p->recipe->disk > p->facts->virtual_size;
     case LAYER_RUN:
         return p->recipe->run_count > 0;
     default:

@@ -53,6 +53,25 @@ static bool want_packages(struct plan *p, struct error **err)
     return true;
 }
 
+/* Keys are kept in the image, so their contents count. */
+static bool read_repository_keys(struct plan *p, struct inputs *inputs, struct error **err)
+{
+    const struct recipe *r = p->recipe;
+    const char **keys = arena_alloc(p->arena, (r->repository_count + 1) * sizeof *keys);
+    for (size_t i = 0; i < r->repository_count; i++) {
+        const struct repository *one = &r->repositories[i];
+        const struct input_file *file;
+        keys[i] = one->fingerprint;
+        if (!one->key.text || one->key.text[0] != '/')
+            continue;
+        if (!inputs_file(inputs, one->key.text, &file, err))
+            return error_wrap(err, "package_repositories");
+        keys[i] = file->digest;
+    }
+    p->repository_keys = keys;
+    return true;
+}
+
 static bool check_against_facts(const struct plan *p, struct error **err)
 {
     const struct recipe *r = p->recipe;
@@ -127,7 +146,8 @@ bool plan_make(const struct recipe *recipe, struct inputs *inputs, const char *b
     p->epoch = epoch;
     struct builder b = {
         .arena = arena, .recipe = recipe, .inputs = inputs, .facts = facts, .epoch = epoch};
-    if (!check_against_facts(p, err) || !want_packages(p, err) || !builder_overlays(&b, err) ||
+    if (!check_against_facts(p, err) || !want_packages(p, err) ||
+        !read_repository_keys(p, inputs, err) || !builder_overlays(&b, err) ||
         !builder_sources(&b, err) || !builder_settings(&b, err) || !builder_files(&b, err) ||
         !builder_services(&b, err) || !builder_finish(&b, &p->entries, &p->entry_count, err))
         return error_wrap(err, "cannot plan '%s'", recipe->title);

@@ -76,6 +76,9 @@ struct plan {
     size_t fetch_count;
     const char *const *packages_wanted; /* those not in the base, sorted; NULL at the end; NULL
                                            itself without facts */
+    const char *const *repository_keys; /* of the recipe's package repositories, in its order: the
+                                           SHA-256 of the key, or the fingerprint that the recipe
+                                           says */
     const struct plan_entry *entries;   /* sorted by path */
     size_t entry_count;
     const char *const *open; /* what cannot be said before the base has been looked at,

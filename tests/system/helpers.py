@@ -19,7 +19,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 def environment(**more):
     """The test's own, without settings that would change a build."""
     env = {k: v for k, v in os.environ.items()
-           if not k.startswith(("INGOT_", "XDG_", "LIBVIRT_")) and k != "SOURCE_DATE_EPOCH"}
+           if not k.startswith(("INGOT_", "XDG_", "LIBVIRT_", "MAKE"))
+           and k not in ("SOURCE_DATE_EPOCH", "MFLAGS")}
     env["PATH"] = env.get("PATH", "") + ":/usr/sbin:/sbin"
     env.update({k: str(v) for k, v in more.items()})
     return env

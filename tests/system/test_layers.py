@@ -126,7 +126,7 @@ def test_until(alone, small, tmp_path):
 def test_recipes_share_the_system_layer(alone, small, tmp_path):
     first = bake(alone, small(), tmp_path / "out")
     other = small("other")
-    write(tmp_path / "tree/etc/more", "more\n")
+    write(tmp_path / "tree/etc/more", f"{time.time_ns()}\n")
     second = bake(alone, other, tmp_path / "out")
     assert second.document["layers"]["system"] == first.document["layers"]["system"]
     assert "grow the disk" not in second.said and "write the payload" in second.said

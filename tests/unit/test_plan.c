@@ -579,6 +579,42 @@ static void one_file_is_shown(void **state)
     assert_fails(plan_show(p, "/etc/z", stdout, &err), ERROR_INPUT, "is no file");
 }
 
+/* They and their keys are kept in the image. */
+static void repositories_are_part_of_the_key(void **state)
+{
+    (void)state;
+    cleanup(fixture_free) struct fixture f;
+    fixture(&f);
+    put(&f, "a.gpg", "key a", 0644);
+    autofree char *file = path_join(f.dir, "a.gpg");
+    struct repository repository = {.kind = REPOSITORY_APT,
+                                    .url = "https://one.example.org",
+                                    .suite = "x/",
+                                    .key = {.text = file}};
+    autoplan struct plan *none = NULL, *one = NULL, *two = NULL, *three = NULL, *other = NULL;
+    assert_ok(make(&f, &debian, &none, &err));
+    assert_string_equal(key(none, LAYER_SYSTEM), "no such layer");
+    f.recipe.repositories = &repository;
+    f.recipe.repository_count = 1;
+    assert_ok(make(&f, &debian, &one, &err));
+    assert_int_equal(strlen(key(one, LAYER_SYSTEM)), 64);
+    repository.url = "https://two.example.org";
+    assert_ok(make(&f, &debian, &two, &err));
+    assert_string_not_equal(key(two, LAYER_SYSTEM), key(one, LAYER_SYSTEM));
+    put(&f, "a.gpg", "key b", 0644);
+    inputs_free(f.inputs);
+    f.inputs = inputs_new(NULL);
+    assert_ok(make(&f, &debian, &three, &err));
+    assert_string_not_equal(key(three, LAYER_SYSTEM), key(two, LAYER_SYSTEM));
+    repository.kind = REPOSITORY_APK; /* not kept in a guest with apt */
+    assert_ok(make(&f, &debian, &other, &err));
+    assert_string_equal(key(other, LAYER_SYSTEM), "no such layer");
+    static const struct text_at nowhere = AT("/nonexistent.gpg");
+    repository.key = nowhere;
+    autoplan struct plan *never = NULL;
+    assert_fails(make(&f, &debian, &never, &err), ERROR_INPUT, "/nonexistent.gpg");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -593,6 +629,7 @@ int main(void)
         cmocka_unit_test(packages),
         cmocka_unit_test(facts_are_checked),
         cmocka_unit_test(keys_depend_on_what_they_should),
+        cmocka_unit_test(repositories_are_part_of_the_key),
         cmocka_unit_test(sources),
         cmocka_unit_test(one_file_is_shown),
     };
