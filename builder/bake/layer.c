@@ -83,7 +83,8 @@ static bool put(struct store *s, const char *work, const char *key, char **raw, 
     if (chmod(disk, 0400) < 0)
         return error_errno(err, ERROR_HOST, errno, "%s", disk);
     if (!file_publish(work, folder, false, &why)) {
-        if (error_kind(why) != ERROR_CONFLICT) {
+        autofree char *there = path_join(folder, disk_name);
+        if (error_kind(why) != ERROR_CONFLICT || access(there, R_OK) != 0) {
             *err = take_ptr(why);
             return false;
         }

@@ -109,21 +109,18 @@ bool disk_place_base(struct arena *a, const struct virt *v, const char *artifact
     autofree char *own = path_join(dir, "base");
     uid_t uid = geteuid();
     gid_t gid = getegid();
-    bool other = virt_qemu_user(v, &uid, &gid) && uid != geteuid();
+    (void)virt_qemu_user(v, &uid, &gid);
     bool linked = link(artifact, own) == 0;
-    if (linked && state_reachable(own, uid, gid)) {
-        *base = arena_strdup(a, own);
-        return true;
-    }
-    if (linked)
+    if (linked && !state_reachable(own, uid, gid)) {
         unlink(own);
-    if (!other || state_reachable(artifact, uid, gid)) {
-        *base = arena_strdup(a, artifact);
-        return true;
+        linked = false;
     }
-    log_info("QEMU's user (uid %u) cannot read %s: using a copy", (unsigned)uid, artifact);
-    if (!copy(artifact, own, uid, gid, err))
-        return false;
+    /* Never the artifact under its own name: the next build puts another there. */
+    if (!linked) {
+        log_info("%s cannot be linked to %s: using a copy", artifact, dir);
+        if (!copy(artifact, own, uid, gid, err))
+            return false;
+    }
     *base = arena_strdup(a, own);
     return true;
 }

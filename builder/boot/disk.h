@@ -10,8 +10,8 @@
 bool disk_check(const char *folder, const struct contract *c, struct error **err) must_check;
 
 /* Puts the disk under `dir` as the base of an overlay, and names it in *base (in the arena): a hard
- * link, so that an artifact that is built anew does not pull the disk from under an instance; else
- * the artifact in place, where QEMU's user can read it; else a copy. */
+ * link where QEMU's user can read that, else a copy: an artifact that is built anew must not pull
+ * the disk from under an instance. */
 bool disk_place_base(struct arena *a, const struct virt *v, const char *artifact, const char *dir,
                      const char **base, struct error **err) must_check;
 
