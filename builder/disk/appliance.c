@@ -17,12 +17,10 @@
 #define DEFAULT_CACHE "/var/tmp"
 
 static const char *default_cache;
-static enum appliance_accel default_accel;
 
-void appliance_set_defaults(const char *cache_dir, enum appliance_accel accel)
+void appliance_set_cache(const char *cache_dir)
 {
     default_cache = cache_dir;
-    default_accel = accel;
 }
 
 bool appliance_fail(struct appliance *a, struct error **err, enum error_kind kind, const char *fmt,
@@ -289,21 +287,11 @@ bool appliance_launch(const struct appliance_options *o, struct appliance **out,
         return false;
     }
     autoappliance struct appliance *a = made;
-    log_debug("appliance: launched with %s in %.1f s", appliance_accel_used(a), a->launch_seconds);
+    log_debug("appliance: launched with %s in %.1f s", a->kvm ? "kvm" : "tcg", a->launch_seconds);
     if (!find_mounts(a, o->facts, err) || (!o->no_mount && !appliance_mount(a, err)))
         return false;
     *out = take_ptr(a);
     return true;
-}
-
-const char *appliance_accel_used(const struct appliance *a)
-{
-    return a->kvm ? "kvm" : "tcg";
-}
-
-double appliance_launch_seconds(const struct appliance *a)
-{
-    return a->launch_seconds;
 }
 
 /* ext4's inode tables stay as they are: the kernel would write zeros over all of them while the
@@ -366,11 +354,8 @@ void appliance_abandon(struct appliance *a)
 
 bool appliance_open_disk(const struct disk_options *o, struct disk **out, struct error **err)
 {
-    struct appliance_options options = {.raw = o->raw,
-                                        .writable = o->writable,
-                                        .facts = o->facts,
-                                        .cache_dir = default_cache,
-                                        .accel = default_accel};
+    struct appliance_options options = {
+        .raw = o->raw, .writable = o->writable, .facts = o->facts, .cache_dir = default_cache};
     struct appliance *a = NULL;
     if (!appliance_launch(&options, &a, err))
         return false;

@@ -44,9 +44,9 @@ struct appliance_options {
     bool network;         /* off unless a recipe asks for it */
 };
 
-/* What disk_appliance.open uses (it is given only struct disk_options): cache folder and
- * accelerator. The string must live as long as the process. */
-void appliance_set_defaults(const char *cache_dir, enum appliance_accel accel);
+/* Where disk_appliance.open keeps its appliance and the verdict on KVM. The string must live as
+ * long as the process. */
+void appliance_set_cache(const char *cache_dir);
 
 /* Launches, and mounts by the facts. Where KVM was tried and failed, launches again with TCG and
  * says so. ERROR_HOST says what the host lacks and the command that mends it. */
@@ -56,9 +56,6 @@ bool appliance_launch(const struct appliance_options *o, struct appliance **out,
  * root may read), each with its remedy: ERROR_HOST. True where nothing is wrong. Launches nothing.
  */
 bool appliance_host_check(struct error **err) must_check;
-/* "kvm" or "tcg": what this session runs on. */
-const char *appliance_accel_used(const struct appliance *a);
-double appliance_launch_seconds(const struct appliance *a);
 
 /* Mounts every file system of the facts; read-only where the session is. */
 bool appliance_mount(struct appliance *a, struct error **err) must_check;
@@ -92,10 +89,6 @@ bool appliance_show_folder(struct appliance *a, const char *host_folder, const c
 bool appliance_hide_folder(struct appliance *a, const char *guest_path, struct error **err)
     must_check;
 
-bool appliance_upload(struct appliance *a, const char *host_path, const char *guest_path,
-                      struct error **err) must_check;
-bool appliance_download(struct appliance *a, const char *guest_path, const char *host_path,
-                        struct error **err) must_check;
 /* Writes a small file; its owner is root. */
 bool appliance_write(struct appliance *a, const char *path, const void *bytes, size_t size,
                      mode_t mode, struct error **err) must_check;

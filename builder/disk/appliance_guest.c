@@ -19,23 +19,6 @@
 /* --- files --------------------------------------------------------------------------------------
  */
 
-bool appliance_upload(struct appliance *a, const char *host_path, const char *guest_path,
-                      struct error **err)
-{
-    if (APPLIANCE_CALL(a, guestfs_upload(a->g, host_path, guest_path)) < 0)
-        return appliance_fail(a, err, ERROR_GUEST, "cannot copy '%s' to %s in the image", host_path,
-                              guest_path);
-    return true;
-}
-
-bool appliance_download(struct appliance *a, const char *guest_path, const char *host_path,
-                        struct error **err)
-{
-    if (APPLIANCE_CALL(a, guestfs_download(a->g, guest_path, host_path)) < 0)
-        return appliance_fail(a, err, ERROR_GUEST, "cannot copy %s from the image", guest_path);
-    return true;
-}
-
 bool appliance_write(struct appliance *a, const char *path, const void *bytes, size_t size,
                      mode_t mode, struct error **err)
 {

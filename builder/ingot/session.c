@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/path.h"
+#include "disk/appliance.h"
 #include "ingot/settings.h"
 
 #include <errno.h>
@@ -61,6 +62,7 @@ bool session_cache(struct session *s, struct error **err)
         return false;
     autofree char *file = path_join(folder, "digests");
     s->inputs = inputs_new(file);
+    appliance_set_cache(store_root(s->store));
     return true;
 }
 
