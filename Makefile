@@ -44,7 +44,7 @@ LDFLAGS_ALL = $(SANITIZE) $(LDFLAGS)
 HARDEN := -Wl,-z,relro,-z,now -Wl,--as-needed
 
 .DELETE_ON_ERROR:
-.PHONY: unit-programs all deps test-deps test test-all unit demo bench lint sanitize sanitize-run install \
+.PHONY: unit-programs all deps test-deps test test-all unit demo bench lint sanitize sanitize-run fuzz fuzz-run install \
 	uninstall clean format fixtures compile_commands FORCE
 
 all: $(O)/bin/ingot $(O)/bin/ingot-boot
@@ -148,6 +148,20 @@ sanitize: test-deps
 		SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined' sanitize-run
 sanitize-run: $(UNIT_PROGRAMS)
 	@ASAN_OPTIONS=detect_leaks=1 tests/run.py --build $(O) --unit-only
+
+# Every parser under libFuzzer, SECONDS each.
+SECONDS ?= 30
+FUZZERS := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+$(O)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(O)/flags $(foreach l,$(INGOT_LIBRARIES),$(call library,$l))
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -fsanitize=fuzzer -o $@ $< $(foreach l,$(INGOT_LIBRARIES),$(call library,$l)) $$($(PKG_CONFIG) --cflags --libs $(call packages_of,$(INGOT_LIBRARIES)))
+fuzz: test-deps
+	@$(MAKE) --no-print-directory O=$(O)/fuzz CC=clang CFLAGS='-O1 -g' \
+		SANITIZE='-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined' fuzz-run
+fuzz-run: $(FUZZERS)
+	@set -e; for f in $(FUZZERS); do echo "== $${f##*/}"; \
+		$$f -max_total_time=$(SECONDS) -print_final_stats=1 2>$$f.log || { tail -40 $$f.log; exit 1; }; \
+		grep number_of_executed_units $$f.log; done
 
 # For editors and clang-tidy.
 compile_commands: compile_commands.json

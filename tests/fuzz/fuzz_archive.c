@@ -1,12 +1,5 @@
-/* Any bytes as a fetched archive: what comes out of it stays below its folder.
- *
- *   clang -g -fsanitize=fuzzer,address,undefined -Ibuilder -D_GNU_SOURCE \
- *     tests/fuzz/fuzz_archive.c builder/payload/[!.]*.c builder/plan/[!.]*.c \
- *     builder/resolve/facts.c builder/inputs/[!.]*.c builder/recipe/[!.]*.c builder/base/[!.]*.c \
- *     -larchive -lyaml -ljansson -lcrypto -o build/fuzz_archive
- *
- * The ordinary tests run it with mutations (tests/unit/test_mutations.c).
- */
+/* Any bytes as a fetched archive: what comes out of it stays below its folder. `make fuzz` runs it
+ * with libFuzzer. */
 #include "base/file.h"
 #include "payload/unpack.h"
 

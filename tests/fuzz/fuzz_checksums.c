@@ -1,11 +1,5 @@
-/* Any bytes as a checksum file: a digest of the right length, or an error that says why.
- *
- *   clang -g -fsanitize=fuzzer,address,undefined -Ibuilder -D_GNU_SOURCE \
- *     tests/fuzz/fuzz_checksums.c builder/source/verify_checksums.c builder/base/[!.]*.c \
- *     -ljansson -lcrypto -o build/fuzz_checksums && build/fuzz_checksums -max_total_time=60
- *
- * The ordinary tests run it with mutations (tests/unit/test_mutations.c).
- */
+/* Any bytes as a checksum file: a digest of the right length, or an error that says why. `make
+ * fuzz` runs it with libFuzzer; the ordinary tests with mutations. */
 #include "source/verify_checksums.h"
 
 #include <stdint.h>

@@ -1,12 +1,5 @@
-/* Any bytes as a recipe: recipe_load must say what is wrong, and neither crash nor hang.
- *
- * With clang's libFuzzer:
- *   clang -g -fsanitize=fuzzer,address,undefined -Ibuilder -D_GNU_SOURCE -DINGOT_VERSION='"0.1.0"'
- * \
- *     tests/fuzz/fuzz_recipe.c builder/recipe/[!.]*.c builder/base/[!.]*.c -lyaml -ljansson
- * -lcrypto \ -o build/fuzz_recipe && build/fuzz_recipe tests/good tests/bad The ordinary tests run
- * it over tests/good and tests/bad with mutations (tests/unit/test_recipes.c).
- */
+/* Any bytes as a recipe: recipe_load must say what is wrong, and neither crash nor hang. `make
+ * fuzz` runs it with libFuzzer; the ordinary tests with mutations. */
 #include "base/file.h"
 #include "recipe/recipe.h"
 

@@ -1,11 +1,5 @@
-/* Any bytes as a systemd unit and as a template.
- *
- *   clang -g -fsanitize=fuzzer,address,undefined -Ibuilder -D_GNU_SOURCE \
- *     tests/fuzz/fuzz_unit.c builder/plan/[!.]*.c builder/resolve/facts.c builder/inputs/[!.]*.c \
- *     builder/recipe/[!.]*.c builder/base/[!.]*.c -lyaml -ljansson -lcrypto -o build/fuzz_unit
- *
- * The ordinary tests run it with mutations (tests/unit/test_mutations.c).
- */
+/* Any bytes as a systemd unit and as a template. `make fuzz` runs it with libFuzzer; the ordinary
+ * tests with mutations. */
 #include "plan/services.h"
 #include "plan/template.h"
 

@@ -2,11 +2,19 @@
 /* The fuzzers of tests/fuzz over good texts with bytes changed, the same in every run. */
 #include "unit.h"
 
+#include "base/log.h"
+
 #define LLVMFuzzerTestOneInput fuzz_checksums
 #include "../fuzz/fuzz_checksums.c"
 #undef LLVMFuzzerTestOneInput
 #define LLVMFuzzerTestOneInput fuzz_unit
 #include "../fuzz/fuzz_unit.c"
+#undef LLVMFuzzerTestOneInput
+#define LLVMFuzzerTestOneInput fuzz_contract
+#include "../fuzz/fuzz_contract.c"
+#undef LLVMFuzzerTestOneInput
+#define LLVMFuzzerTestOneInput fuzz_packages
+#include "../fuzz/fuzz_packages.c"
 #undef LLVMFuzzerTestOneInput
 
 #define ROUNDS 4000
@@ -63,11 +71,40 @@ static void units_and_templates(void **state)
         fuzz_unit);
 }
 
+static void contracts(void **state)
+{
+    (void)state;
+    mutate(
+        "{\"contract\":1,\"requires\":[],\"name\":\"x\",\"arch\":\"amd64\",\"firmware\":\"bios\","
+        "\"os\":{\"id\":\"debian\",\"init\":\"systemd\"},\"files\":[{\"role\":\"disk\",\"name\":"
+        "\"x.qcow2\",\"format\":\"qcow2\",\"bytes\":1,\"sha256\":\"" A64 "\"}],\"minimum\":{"
+        "\"memory\":1,\"cpus\":1,\"disk\":1},\"recommended\":{\"memory\":1,\"cpus\":1,\"disk\":1},"
+        "\"seed\":{\"kind\":\"cloud-init\"},\"agent\":true,\"ports\":[{\"host\":1,\"guest\":2}]}",
+        fuzz_contract);
+}
+
+static void package_managers(void **state)
+{
+    (void)state;
+    mutate("C:Q1abc=\nP:musl\nV:1.2.4-r4\nA:x86_64\nS:381\nI:622\n\nP:zlib\nV:1\nA:x86_64\nS:1\n\n",
+           fuzz_packages);
+    mutate("(1/2) Installing musl (1.2.4-r4)\n(2/2) Upgrading zlib (1-r0 -> 1-r1)\nOK: 8 MiB in 3 "
+           "packages\n",
+           fuzz_packages);
+    mutate("# x\n@edge "
+           "https://example.invalid/edge/main\nhttps://example.invalid/v3.19/main\n/media/x\n",
+           fuzz_packages);
+    mutate("'https://example.invalid/a_1_amd64.deb' a_1_amd64.deb 123 SHA256:" A64, fuzz_packages);
+}
+
 int main(void)
 {
+    log_set_level(LOG_ERROR);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(checksum_files),
         cmocka_unit_test(units_and_templates),
+        cmocka_unit_test(contracts),
+        cmocka_unit_test(package_managers),
     };
     return cmocka_run_group_tests_name("mutations", tests, NULL, NULL);
 }
