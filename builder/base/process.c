@@ -3,6 +3,7 @@
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "base/progress.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -191,6 +192,7 @@ static bool converse(struct watch *w, struct error **err)
         struct pollfd fds[] = {
             {pipes->out[0], POLLIN, 0}, {pipes->err[0], POLLIN, 0}, {pipes->in[1], POLLOUT, 0}};
         int n = poll(fds, COUNT(fds), 200);
+        progress_tick();
         if (ended_by_interrupt(w))
             return interrupt_error(err);
         if (w->deadline != 0 && now() > w->deadline)

@@ -122,7 +122,7 @@ void progress_step(const char *fmt, ...)
         emit_json("step");
 }
 
-static void tick(void)
+void progress_tick(void)
 {
     enum progress_mode m = mode();
     if (!p.running || (m != PROGRESS_BAR && m != PROGRESS_JSON))
@@ -142,7 +142,7 @@ void progress_update(uint64_t done, uint64_t total)
     p.done = done;
     p.total = total;
     p.bytes = true;
-    tick();
+    progress_tick();
 }
 
 void progress_share(unsigned per_mille)
@@ -150,7 +150,7 @@ void progress_share(unsigned per_mille)
     p.done = per_mille;
     p.total = 1000;
     p.bytes = false;
-    tick();
+    progress_tick();
 }
 
 void progress_note(const char *fmt, ...)
@@ -164,7 +164,7 @@ void progress_note(const char *fmt, ...)
     memcpy(p.note, note, sizeof note);
     if (changed && p.running && mode() == PROGRESS_PLAIN && *p.note)
         fprintf(stderr, "  %s\n", p.note);
-    tick();
+    progress_tick();
 }
 
 void progress_done(void)

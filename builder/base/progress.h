@@ -23,6 +23,8 @@ void progress_update(uint64_t done, uint64_t total);
 void progress_share(unsigned per_mille);
 /* Something seen while the step runs, shown beside it ("waiting for cloud-init"). */
 void progress_note(const char *fmt, ...) printf_like(1, 2);
+/* Draws the time that has gone by, for a step that says nothing else; cheap. */
+void progress_tick(void);
 /* Ends the step. */
 void progress_done(void);
 
