@@ -45,7 +45,7 @@ HARDEN := -Wl,-z,relro,-z,now -Wl,--as-needed
 
 .DELETE_ON_ERROR:
 .PHONY: unit-programs all deps test-deps test test-all unit demo bench lint sanitize sanitize-run fuzz fuzz-run install \
-	uninstall clean format fixtures compile_commands FORCE
+	uninstall clean format compile_commands FORCE
 
 all: $(O)/bin/ingot $(O)/bin/ingot-boot
 

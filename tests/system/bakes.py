@@ -109,7 +109,7 @@ def fixtures_folder():
         pytest.skip("INGOT_TEST_FIXTURES names no folder with fixtures")
     folder = pathlib.Path(folder) / "alpine"
     if not (folder / ALPINE).exists():
-        pytest.skip(f"{folder / ALPINE} is not there (make fixtures)")
+        pytest.skip(f"{folder / ALPINE} is not there")
     return folder
 
 
