@@ -175,6 +175,7 @@ def test_command_that_fails(ingot, on_debian, out):
         assert "this went wrong" in f.read()
 
 
+@pytest.mark.slow
 def test_command_that_leaves_state_behind(ingot, on_debian, out):
     fails(ingot, on_debian("run: [[mkdir, -p, /var/lib/containers/storage/libpod]]\n"), out, 8,
           "/var/lib/containers/storage/libpod")
