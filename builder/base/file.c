@@ -232,16 +232,19 @@ void cleanup_tempdir(char **path)
     *path = NULL;
 }
 
+#define COPY_MAX ((off_t)4 << 20) /* between two looks at interruptions */
+
 static bool copy_range(int from, int to, off_t at, off_t end, struct error **err)
 {
     static _Thread_local char chunk[1 << 18];
     while (at < end) {
         if (interrupted())
             return interrupt_error(err);
-        size_t want = (size_t)(end - at) < sizeof chunk ? (size_t)(end - at) : sizeof chunk;
-        ssize_t n = copy_file_range(from, &(off_t){at}, to, &(off_t){at}, want * 16, 0);
-        if (n > 0 && at + n > end)
-            n = (ssize_t)(end - at);
+        off_t left = end - at;
+        size_t want = left < (off_t)sizeof chunk ? (size_t)left : sizeof chunk;
+        /* Not past the end: behind it is a hole, whose zeros would be written. */
+        ssize_t n = copy_file_range(from, &(off_t){at}, to, &(off_t){at},
+                                    left < COPY_MAX ? (size_t)left : COPY_MAX, 0);
         if (n <= 0) {
             n = pread(from, chunk, want, at);
             if (n <= 0)
@@ -259,12 +262,14 @@ static bool copy_range(int from, int to, off_t at, off_t end, struct error **err
 
 bool file_copy_sparse(int from, int to, struct error **err)
 {
-    struct stat st;
+    struct stat st, old;
     if (fstat(from, &st) < 0)
         return error_errno(err, ERROR_INPUT, errno, "cannot read");
     if (ioctl(to, FICLONE, from) == 0)
         return true;
-    if (ftruncate(to, 0) < 0 || ftruncate(to, st.st_size) < 0)
+    /* ext4 writes a file that was cut to nothing out when it is closed, even if it was empty. */
+    bool cut = fstat(to, &old) < 0 || old.st_size > 0;
+    if ((cut && ftruncate(to, 0) < 0) || ftruncate(to, st.st_size) < 0)
         return error_errno(err, ERROR_HOST, errno, "cannot set the size");
     for (off_t at = 0; at < st.st_size;) {
         off_t data = lseek(from, at, SEEK_DATA);

@@ -66,10 +66,11 @@ static void sparse_copy_keeps_holes(void **state)
     assert_int_equal(ftruncate(from, 128 << 20), 0);
     assert_int_equal(pwrite(to, "stale text", 10, 5 << 20), 10);
     assert_ok(file_copy_sparse(from, to, &err));
-    struct stat st;
+    struct stat st, was;
+    assert_int_equal(fstat(from, &was), 0);
     assert_int_equal(fstat(to, &st), 0);
     assert_int_equal(st.st_size, 128 << 20);
-    assert_true(file_allocated(&st) < (2 << 20));
+    assert_true(file_allocated(&st) <= file_allocated(&was));
     char one[DIGEST_HEX_MAX], two[DIGEST_HEX_MAX];
     assert_ok(digest_fd(DIGEST_SHA256, from, one, NULL, &err));
     assert_ok(digest_fd(DIGEST_SHA256, to, two, NULL, &err));
