@@ -45,7 +45,7 @@ HARDEN := -Wl,-z,relro,-z,now -Wl,--as-needed
 
 .DELETE_ON_ERROR:
 .PHONY: unit-programs all deps test-deps test test-all unit demo bench lint sanitize sanitize-run fuzz fuzz-run install \
-	uninstall clean format compile_commands FORCE
+	uninstall clean format fixtures compile_commands FORCE
 
 all: $(O)/bin/ingot $(O)/bin/ingot-boot
 
@@ -148,6 +148,11 @@ sanitize: test-deps
 		SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined' sanitize-run
 sanitize-run: $(UNIT_PROGRAMS)
 	@ASAN_OPTIONS=detect_leaks=1 tests/run.py --build $(O) --unit-only
+
+# Alpine's real cloud image for the slow test that bakes and boots it; needs an internet.
+fixtures: deps
+	@$(MAKE) --no-print-directory all
+	@tests/fixtures --build $(O)
 
 # Every parser under libFuzzer, SECONDS each.
 SECONDS ?= 30

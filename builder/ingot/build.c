@@ -144,6 +144,23 @@ static bool make(struct pipeline *p, const struct cidata *seed, struct outputs *
            outputs_record(p, out, have, files, count, err);
 }
 
+/* --until: a layer and no artifact. The base alone asks for no packages. */
+static bool build_part(const struct cli *cli, struct pipeline *p, const char *out,
+                       struct error **err)
+{
+    const char *raw, *below;
+    if (p->options->until == LAYER_BASE) {
+        if (!pipeline_base(p, err))
+            return false;
+        raw = p->base_raw;
+    } else if (!pipeline_resolve(p, err) || !room_check(p, NULL, err) ||
+               !pipeline_bake(p, &raw, &below, err)) {
+        return false;
+    }
+    progress_done();
+    return report(cli, p, out, true, raw);
+}
+
 static bool build(const struct cli *cli, struct pipeline *p, const char *out, struct error **err)
 {
     struct cidata seed;
@@ -151,15 +168,12 @@ static bool build(const struct cli *cli, struct pipeline *p, const char *out, st
     autoclose int lock = outputs_lock(p->session, out, err);
     if (lock < 0 || (p->options->until == LAYER_SEAL && !emit_check_folder(out, err)))
         return false;
-    if (!pipeline_look(p, err) || (!plan_is_final(p) && !pipeline_resolve(p, err)))
+    if (!pipeline_look(p, err))
         return false;
-    if (p->options->until < LAYER_SEAL) {
-        const char *raw, *below;
-        if (!room_check(p, NULL, err) || !pipeline_bake(p, &raw, &below, err))
-            return false;
-        progress_done();
-        return report(cli, p, out, true, raw);
-    }
+    if (p->options->until < LAYER_SEAL)
+        return build_part(cli, p, out, err);
+    if (!plan_is_final(p) && !pipeline_resolve(p, err))
+        return false;
     if (!seed_make(p->arena, p->recipe, p->session->inputs, p->facts, p->epoch, NULL, &seed, err) ||
         !outputs_look(p, &seed, out, &have, err))
         return false;

@@ -278,12 +278,17 @@ static bool fetch_sources(struct pipeline *p, struct error **err)
     return !fetched || make_plan(p, err);
 }
 
+bool pipeline_base(struct pipeline *p, struct error **err)
+{
+    return check_architecture(p, err) && ensure_base(p, err);
+}
+
 bool pipeline_resolve(struct pipeline *p, struct error **err)
 {
     if (p->resolved)
         return true;
-    if (!check_architecture(p, err) || !ensure_base(p, err) || !ensure_facts(p, err) ||
-        !make_plan(p, err) || !fetch_sources(p, err))
+    if (!pipeline_base(p, err) || !ensure_facts(p, err) || !make_plan(p, err) ||
+        !fetch_sources(p, err))
         return false;
     if (!packages_repositories(p, err))
         return false;

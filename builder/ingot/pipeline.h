@@ -50,6 +50,9 @@ void pipeline_free(struct pipeline *p);
  * the cache knows them; then the plan. */
 bool pipeline_look(struct pipeline *p, struct error **err) must_check;
 
+/* Fetches or makes the base alone: p->base_raw. */
+bool pipeline_base(struct pipeline *p, struct error **err) must_check;
+
 /* Fetches or makes the base, reads its facts, asks the package indexes and resolves; then the plan,
  * whose layers all have keys. */
 bool pipeline_resolve(struct pipeline *p, struct error **err) must_check;
