@@ -240,11 +240,12 @@ static bool copy_range(int from, int to, off_t at, off_t end, struct error **err
     while (at < end) {
         if (interrupted())
             return interrupt_error(err);
-        off_t left = end - at;
+        off_t left = end - at, piece = COPY_MAX;
+        if (left < piece)
+            piece = left;
         size_t want = left < (off_t)sizeof chunk ? (size_t)left : sizeof chunk;
         /* Not past the end: behind it is a hole, whose zeros would be written. */
-        ssize_t n = copy_file_range(from, &(off_t){at}, to, &(off_t){at},
-                                    (size_t)(left < COPY_MAX ? left : COPY_MAX), 0);
+        ssize_t n = copy_file_range(from, &(off_t){at}, to, &(off_t){at}, (size_t)piece, 0);
         if (n <= 0) {
             n = pread(from, chunk, want, at);
             if (n <= 0)
