@@ -140,14 +140,6 @@ static bool collect(const struct bootstrap *b, struct inputs *in, struct error *
     return collect_packages(b, in, err) && collect_sources(b, in, err);
 }
 
-static void add_strings(json_t *object, const char *key, const char *const *strings)
-{
-    json_t *array = json_array();
-    for (; strings && *strings; strings++)
-        json_array_append_new(array, json_string(*strings));
-    json_set(object, key, array);
-}
-
 static void add_file_list(json_t *object, const char *key, const struct bootstrap_file *f)
 {
     json_t *files = json_object();
@@ -168,8 +160,8 @@ static void make_key(const struct bootstrap *b, const struct inputs *in, char ke
     json_set_string(j, "architecture", b->architecture);
     json_set_integer(j, "epoch", b->epoch);
     json_set_string(j, "sources", in->sources);
-    add_strings(j, "packages", in->packages);
-    add_strings(j, "dropped", bootstrap_dropped);
+    json_set(j, "packages", json_strings(in->packages));
+    json_set(j, "dropped", json_strings(bootstrap_dropped));
     json_t *options = json_array();
     for (size_t i = 0; i < COUNT(mmdebstrap_options); i++)
         json_array_append_new(options, json_string(mmdebstrap_options[i]));

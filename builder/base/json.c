@@ -88,3 +88,11 @@ void json_set_bool(json_t *j, const char *key, bool value)
 {
     json_set(j, key, json_boolean(value));
 }
+
+json_t *json_strings(const char *const *texts)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; texts && texts[i]; i++)
+        json_array_append_new(list, json_string(texts[i]));
+    return list;
+}

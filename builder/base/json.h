@@ -33,6 +33,8 @@ const char *json_string_or(const json_t *j, const char *key, const char *fallbac
 void json_set_string(json_t *j, const char *key, const char *value);
 void json_set_integer(json_t *j, const char *key, json_int_t value);
 void json_set_bool(json_t *j, const char *key, bool value);
+/* A new array of strings; texts ends in NULL, or is NULL for none. */
+json_t *json_strings(const char *const *texts);
 /* Set a member and take over the reference. */
 void json_set(json_t *j, const char *key, json_t *value);
 

@@ -81,11 +81,9 @@ bool agent_ping(struct domain *d, int seconds, struct error **err)
 
 bool agent_try(struct domain *d, const char *const *argv, char **out)
 {
-    json_t *arguments = json_object(), *list = json_array();
+    json_t *arguments = json_object();
     json_set_string(arguments, "path", argv[0]);
-    for (size_t i = 1; argv[i]; i++)
-        json_array_append_new(list, json_string(argv[i]));
-    json_set(arguments, "arg", list);
+    json_set(arguments, "arg", json_strings(argv + 1));
     json_set_bool(arguments, "capture-output", true);
     autojson json_t *started = NULL;
     if (!agent_call(d, "guest-exec", arguments, CALL_SECONDS, &started, NULL))

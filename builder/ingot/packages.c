@@ -38,12 +38,10 @@ static bool memory_path(struct pipeline *p, char **path, struct error **err)
     char hex[DIGEST_HEX_MAX];
     autofree char *folder = NULL, *name = NULL;
     autojson json_t *j = json_object();
-    json_t *wanted = json_array(), *repositories = json_array();
+    json_t *repositories = json_array();
     json_set_string(j, "base", p->base_key);
     json_set_bool(j, "recommends", p->recipe->recommends);
-    for (size_t i = 0; p->plan->packages_wanted[i]; i++)
-        json_array_append_new(wanted, json_string(p->plan->packages_wanted[i]));
-    json_set(j, "wanted", wanted);
+    json_set(j, "wanted", json_strings(p->plan->packages_wanted));
     json_set(j, "repositories", repositories);
     for (size_t i = 0; i < p->repository_count; i++) {
         const struct input_file *key = NULL;

@@ -25,13 +25,6 @@ static const char *key_of(const struct pipeline *p, enum layer_kind kind)
     return NULL;
 }
 
-/* The layer under the payload: the system layer, or the base where there is none. */
-static const char *below_key(const struct pipeline *p)
-{
-    const char *system = key_of(p, LAYER_SYSTEM);
-    return system ? system : p->base_key;
-}
-
 static bool find_layer(struct pipeline *p, const char *key, const char **raw, struct error **err)
 {
     autofree char *path = NULL;
@@ -190,13 +183,9 @@ static bool ensure_below(struct pipeline *p, bool keep, const char **raw, struct
 /* --- payload, run, seal -------------------------------------------------------------------------
  */
 
-struct blobs {
-    struct pipeline *p;
-};
-
 static const char *blob_of(const struct plan_entry *e, void *data)
 {
-    struct pipeline *p = ((struct blobs *)data)->p;
+    struct pipeline *p = data;
     const char *digest = inputs_learned(p->session->inputs, e->url);
     if (!digest)
         digest = e->digest;
@@ -221,13 +210,12 @@ static bool lay(struct pipeline *p, struct disk *d, struct error **err)
     autotempdir char *temporary = NULL;
     char sha256[DIGEST_HEX_MAX], text[16];
     uint64_t size = 0;
-    struct blobs blobs = {p};
     if (!store_folder(p->session->store, "tmp", &folder, err) ||
         !file_temp_dir(folder, "payload-", &temporary, err))
         return false;
     autofree char *tar = path_join(temporary, "payload.tar");
     progress_step("compose the payload");
-    if (!payload_write(p->plan, blob_of, &blobs, tar, sha256, &size, err))
+    if (!payload_write(p->plan, blob_of, p, tar, sha256, &size, err))
         return error_wrap(err, "cannot compose the payload");
     progress_step("write the payload (%s, %s)", units_format_size(size, text), d->writer->name);
     for (size_t i = 0; i < p->plan->entry_count; i++)
@@ -356,6 +344,5 @@ bool pipeline_bake(struct pipeline *p, const char **raw, const char **below, str
         !layer_publish(p->session->store, &w, key, &path, err))
         return false;
     *raw = arena_strdup(p->arena, path);
-    log_debug("layer %s below %s", key, below_key(p));
     return true;
 }

@@ -61,7 +61,7 @@ static bool describe_system(const struct plan *p, json_t *j)
     json_set_integer(j, "disk", (json_int_t)p->recipe->disk);
     describe_repositories(p, j);
     const struct resolution *r = wants ? p->resolution : NULL;
-    json_t *packages = json_array(), *wanted = json_array();
+    json_t *packages = json_array();
     bool all_digests = true;
     for (size_t i = 0; r && i < r->count; i++) {
         const struct package *k = &r->packages[i];
@@ -74,10 +74,8 @@ static bool describe_system(const struct plan *p, json_t *j)
         json_array_append_new(packages, package);
         all_digests = all_digests && k->digest;
     }
-    for (size_t i = 0; wants && p->packages_wanted[i]; i++)
-        json_array_append_new(wanted, json_string(p->packages_wanted[i]));
     json_set(j, "packages", packages);
-    json_set(j, "wanted", wanted);
+    json_set(j, "wanted", json_strings(wants ? p->packages_wanted : NULL));
     if (!all_digests) { /* then the index says what the packages are */
         json_t *indexes = json_array();
         for (size_t i = 0; i < r->index_count; i++)
@@ -114,12 +112,8 @@ static bool describe_entry(const struct plan_entry *e, json_t *list)
     json_set_bool(j, "force", e->force);
     json_set_string(j, "target", e->target);
     json_set_string(j, "unpack", e->unpack);
-    if (e->members) {
-        json_t *members = json_array();
-        for (size_t i = 0; e->members[i]; i++)
-            json_array_append_new(members, json_string(e->members[i]));
-        json_set(j, "members", members);
-    }
+    if (e->members)
+        json_set(j, "members", json_strings(e->members));
     return (e->kind != ENTRY_FILE && e->kind != ENTRY_ARCHIVE) || set_digest(j, e);
 }
 
@@ -143,29 +137,22 @@ static bool describe_run(const struct plan *p, json_t *j)
 {
     json_t *commands = json_array();
     json_set(j, "commands", commands);
-    for (size_t i = 0; i < p->recipe->run_count; i++) {
-        json_t *argv = json_array();
-        for (size_t k = 0; p->recipe->run[i].argv[k]; k++)
-            json_array_append_new(argv, json_string(p->recipe->run[i].argv[k]));
-        json_array_append_new(commands, argv);
-    }
+    for (size_t i = 0; i < p->recipe->run_count; i++)
+        json_array_append_new(commands, json_strings(p->recipe->run[i].argv));
     return true;
 }
 
 static bool describe_seal(const struct plan *p, json_t *j)
 {
-    json_t *items = json_array(), *never = json_array();
+    json_t *items = json_array();
     json_set(j, "items", items);
-    json_set(j, "never_baked", never);
+    json_set(j, "never_baked", json_strings(p->recipe->distribution.never_baked));
     for (size_t i = 0; i < seal_item_count; i++) {
         json_t *item = json_array();
         json_array_append_new(item, json_string(seal_action_names[seal_items[i].action]));
         json_array_append_new(item, json_string(seal_items[i].path));
         json_array_append_new(items, item);
     }
-    const char *const *paths = p->recipe->distribution.never_baked;
-    for (size_t i = 0; paths && paths[i]; i++)
-        json_array_append_new(never, json_string(paths[i]));
     return true;
 }
 

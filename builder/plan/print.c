@@ -296,14 +296,6 @@ void plan_print(const struct plan *p, bool explain, FILE *out)
 /* --- for machines -------------------------------------------------------------------------------
  */
 
-static json_t *texts_to_json(const char *const *texts)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; texts && texts[i]; i++)
-        json_array_append_new(list, json_string(texts[i]));
-    return list;
-}
-
 static json_t *entry_to_json(const struct plan_entry *e)
 {
     json_t *j = json_object();
@@ -325,7 +317,7 @@ static json_t *entry_to_json(const struct plan_entry *e)
     json_set_string(j, "sha256", e->digest);
     json_set_string(j, "unpack", e->unpack);
     if (e->members)
-        json_set(j, "members", texts_to_json(e->members));
+        json_set(j, "members", json_strings(e->members));
     return j;
 }
 
@@ -335,7 +327,7 @@ static json_t *packages_to_json(const struct plan *p)
     bool known = p->packages_wanted && (!p->packages_wanted[0] || p->resolution);
     json_set_bool(j, "resolved", known);
     if (p->packages_wanted)
-        json_set(j, "wanted", texts_to_json(p->packages_wanted));
+        json_set(j, "wanted", json_strings(p->packages_wanted));
     if (p->resolution && p->packages_wanted && p->packages_wanted[0]) {
         json_t *list = json_array();
         for (size_t i = 0; i < p->resolution->count; i++) {
@@ -396,7 +388,7 @@ static json_t *seal_to_json(const struct plan *p)
     }
     json_t *seal = json_object();
     json_set(seal, "items", list);
-    json_set(seal, "never_baked", texts_to_json(p->recipe->distribution.never_baked));
+    json_set(seal, "never_baked", json_strings(p->recipe->distribution.never_baked));
     return seal;
 }
 
@@ -416,10 +408,10 @@ json_t *plan_to_json(const struct plan *p)
         json_array_append_new(entries, entry_to_json(&p->entries[i]));
     json_set(j, "entries", entries);
     for (size_t i = 0; i < r->run_count; i++)
-        json_array_append_new(run, texts_to_json(r->run[i].argv));
+        json_array_append_new(run, json_strings(r->run[i].argv));
     json_set(j, "run", run);
     json_set(j, "seal", seal_to_json(p));
-    json_set(j, "open", texts_to_json(p->open));
+    json_set(j, "open", json_strings(p->open));
     for (size_t i = 0; i < p->layer_count; i++) {
         json_t *layer = json_object();
         json_set_string(layer, "name", layer_names[p->layers[i].kind]);

@@ -47,10 +47,7 @@ json_t *facts_to_json(const struct facts *f)
         json_array_append_new(mounts, one);
     }
     json_set(j, "mounts", mounts);
-    json_t *installed = json_array();
-    for (size_t i = 0; f->installed && f->installed[i]; i++)
-        json_array_append_new(installed, json_string(f->installed[i]));
-    json_set(j, "installed", installed);
+    json_set(j, "installed", json_strings(f->installed));
     return j;
 }
 
