@@ -18,13 +18,15 @@ WARNINGS := -Wall -Wextra -Wshadow -Wformat=2 $(if $(WERROR),-Werror)
 PKG_CONFIG ?= pkg-config
 
 # Layers from the bottom to the top: each may include those before it, `make lint` proves it.
-LEAVES := base accel contract cidata
-INGOT_LAYERS := recipe inputs resolve plan source payload disk bake emit ingot
+LEAVES := base accel contract cidata signature bundle
+INGOT_LAYERS := recipe inputs resolve plan source updates payload disk bake emit ingot
 BOOT_LAYERS := boot
 LAYERS := $(LEAVES) $(INGOT_LAYERS) $(BOOT_LAYERS)
 
 PACKAGES_base := jansson libcrypto
 PACKAGES_cidata := libisofs-1 libburn-1
+PACKAGES_signature := gpgme
+PACKAGES_bundle := libarchive
 PACKAGES_recipe := yaml-0.1
 PACKAGES_source := libcurl libarchive
 PACKAGES_payload := libarchive

@@ -213,7 +213,8 @@ static bool run(const struct cli *cli, const void *given, struct error **err)
     autosession struct session *s = NULL;
     if (cli->json && cli->argument_count > 1)
         return error_set(err, ERROR_USAGE, "--json is for one recipe at a time");
-    if (!session_open(&s, err) || !session_cache(s, err))
+    const struct session_network network = {.offline = o->offline};
+    if (!session_open(&s, err) || !session_cache(s, &network, err))
         return false;
     autoclose int use = store_use(s->store, false, err);
     if (use < 0)

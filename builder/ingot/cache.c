@@ -108,7 +108,7 @@ static bool run(const struct cli *cli, const void *given, struct error **err)
     for (size_t i = 0; i < COUNT(actions); i++) {
         if (strcmp(actions[i].name, cli->arguments[0]) != 0)
             continue;
-        if (!session_open(&s, err) || !session_cache(s, err) ||
+        if (!session_open(&s, err) || !session_cache(s, NULL, err) ||
             !actions[i].run(cli, s, given, &items, &count, err))
             return false;
         print(cli, store_root(s->store), items, count);

@@ -101,7 +101,7 @@ static bool run(const struct cli *cli, const void *given, struct error **err)
         return false;
     autorecipe struct recipe *r = NULL;
     struct cidata c = {.kind = "cloud-init", .hostname = "ingot", .has_locales = true};
-    if (!session_cache(s, err) || !session_epoch(&c.epoch, err))
+    if (!session_cache(s, NULL, err) || !session_epoch(&c.epoch, err))
         return false;
     if (cli->argument_count && (!session_recipe(s, cli->arguments[0], &o->set, false, &r, err) ||
                                 !seed_make(s->arena, r, s->inputs, NULL, c.epoch, NULL, &c, err)))

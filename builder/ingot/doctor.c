@@ -106,7 +106,8 @@ static bool check_cache(struct findings *f, struct session *s, const char **root
     autoerror struct error *why = NULL;
     uint64_t free_bytes;
     char size[16];
-    if (!session_cache(s, &why) || !file_free_space(store_root(s->store), &free_bytes, &why)) {
+    if (!session_cache(s, NULL, &why) ||
+        !file_free_space(store_root(s->store), &free_bytes, &why)) {
         finding_add(f, FINDING_FAULT, "cache", "set INGOT_CACHE to a folder that you may write to",
                     "%s", error_text(why));
         return false;

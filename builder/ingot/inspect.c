@@ -95,7 +95,7 @@ static bool inspect_disk(const struct cli *cli, struct session *s, const char *g
     autotempdir char *folder = NULL;
     autodisk struct disk *d = NULL;
     const struct facts *f;
-    if (!session_cache(s, err) || !store_folder(s->store, "tmp", &tmp, err) ||
+    if (!session_cache(s, NULL, err) || !store_folder(s->store, "tmp", &tmp, err) ||
         !file_temp_dir(tmp, "inspect-", &folder, err))
         return false;
     autofree char *raw = path_join(folder, "disk.raw");

@@ -82,7 +82,7 @@ bool packages_repositories(struct pipeline *p, struct error **err)
             if (p->options->offline)
                 return error_set(err, ERROR_UNREACHABLE, "%s cannot be fetched with --offline",
                                  key);
-            if (!fetch_index(p->session->store, key, MIB, &path, sha256, err))
+            if (!fetch_text(p->session->fetcher, key, MIB, &path, sha256, err))
                 return error_wrap(err, "package_repositories");
             list[i].key = arena_strdup(p->arena, path);
         } else {
@@ -133,17 +133,17 @@ static bool fetch_package(struct pipeline *p, const struct package *k, const cha
     autofree char *path = NULL;
     const struct verify v = {
         .kind = VERIFY_DIGEST, .digest_kind = k->digest_kind, .digest = k->digest};
-    const struct fetch_request r = {k->url, &v, k->name};
+    const struct fetch_request r = {.url = k->url, .verify = &v, .what = k->name};
     if (k->digest && fetch_known(p->session->store, &r, sha256)) {
         path = store_blob_path(p->session->store, sha256);
     } else if (p->options->offline && strncmp(k->url, "file:", 5) != 0) {
         return error_set(err, ERROR_UNREACHABLE,
                          "%s is not in the cache, and --offline forbids to fetch it", k->url);
     } else if (k->digest) {
-        if (!fetch_blob(p->session->store, &r, sha256, err))
+        if (!fetch_blob(p->session->fetcher, &r, sha256, err))
             return false;
         path = store_blob_path(p->session->store, sha256);
-    } else if (!fetch_index(p->session->store, k->url, MAX_PACKAGE, &path, sha256, err)) {
+    } else if (!fetch_text(p->session->fetcher, k->url, MAX_PACKAGE, &path, sha256, err)) {
         return false;
     }
     *file = arena_strdup(p->arena, path);
@@ -244,7 +244,7 @@ static bool get_index(struct pipeline *p, const struct resolution *last, struct 
     bool local = strncmp(one->index_url, "file:", 5) == 0 || one->index_url[0] == '/';
     if (p->options->offline && !local)
         return known_index(p, last, one, err);
-    if (!fetch_index(p->session->store, one->index_url, MAX_INDEX, &path, sha256, err))
+    if (!fetch_text(p->session->fetcher, one->index_url, MAX_INDEX, &path, sha256, err))
         return false;
     one->index = arena_strdup(p->arena, path);
     one->digest = arena_strdup(p->arena, sha256);

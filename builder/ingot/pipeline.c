@@ -87,7 +87,8 @@ static bool know_base_digest(struct pipeline *p, struct error **err)
         struct bootstrap b;
         return describe_bootstrap(p, &b, err) && bootstrap_key(&b, p->base_digest, err);
     }
-    const struct fetch_request r = {base->image.text, &base->verify, "base image"};
+    const struct fetch_request r = {
+        .url = base->image.text, .verify = &base->verify, .what = "base image"};
     (void)fetch_known(p->session->store, &r, p->base_digest);
     return true;
 }
@@ -127,7 +128,7 @@ static bool learn_sources(struct pipeline *p)
     bool learned = false;
     for (size_t i = 0; i < p->plan->fetch_count; i++) {
         const struct plan_fetch *f = &p->plan->fetches[i];
-        const struct fetch_request r = {f->url, f->verify, f->why};
+        const struct fetch_request r = {.url = f->url, .verify = f->verify, .what = f->why};
         if (!f->sha256 && fetch_known(p->session->store, &r, sha256)) {
             inputs_learn(p->session->inputs, f->url, sha256);
             learned = true;
@@ -205,13 +206,14 @@ static bool make_bootstrap(struct pipeline *p, struct layer_work *w, struct erro
 static bool fetch_base(struct pipeline *p, struct error **err)
 {
     const struct base *base = &p->recipe->base;
-    const struct fetch_request r = {base->image.text, &base->verify, "base image"};
+    const struct fetch_request r = {
+        .url = base->image.text, .verify = &base->verify, .what = "base image"};
     if (base->kind == BASE_BOOTSTRAP || store_has(p->session->store, p->base_digest))
         return true;
     if (p->options->offline && base->image.text[0] != '/')
         return offline_lacks(err, base->image.text);
     progress_step("fetch the base image");
-    if (!fetch_blob(p->session->store, &r, p->base_digest, err))
+    if (!fetch_blob(p->session->fetcher, &r, p->base_digest, err))
         return error_wrap(err, "base");
     return true;
 }
@@ -263,14 +265,14 @@ static bool fetch_sources(struct pipeline *p, struct error **err)
     bool fetched = false;
     for (size_t i = 0; i < p->plan->fetch_count; i++) {
         const struct plan_fetch *f = &p->plan->fetches[i];
-        const struct fetch_request r = {f->url, f->verify, f->why};
+        const struct fetch_request r = {.url = f->url, .verify = f->verify, .what = f->why};
         if (strcmp(f->why, "base image") == 0 ||
             (f->sha256 && store_has(p->session->store, f->sha256)))
             continue;
         if (p->options->offline && f->url[0] != '/' && strncmp(f->url, "file:", 5) != 0)
             return offline_lacks(err, f->url);
         progress_step("fetch %s", path_basename(f->url));
-        if (!fetch_blob(p->session->store, &r, sha256, err))
+        if (!fetch_blob(p->session->fetcher, &r, sha256, err))
             return error_wrap(err, "%s", f->why);
         inputs_learn(p->session->inputs, f->url, sha256);
         fetched = true;

@@ -45,7 +45,7 @@ static bool run(const struct cli *cli, const void *given, struct error **err)
     const struct pipeline_options how = {.offline = true, .until = LAYER_SEAL};
     autosession struct session *s = NULL;
     autorecipe struct recipe *r = NULL;
-    if (!session_open(&s, err) || !session_cache(s, err) ||
+    if (!session_open(&s, err) || !session_cache(s, NULL, err) ||
         !session_recipe(s, cli->arguments[0], &o->set, false, &r, err))
         return false;
     autopipeline struct pipeline *p = pipeline_new(s, r, &how, err);

@@ -55,7 +55,13 @@ bool session_open(struct session **out, struct error **err)
     return true;
 }
 
-bool session_cache(struct session *s, struct error **err)
+static bool open_fetcher(struct session *s, const struct session_network *n, struct error **err)
+{
+    struct fetch_options o = {.offline = !n || n->offline, .jobs = n ? n->jobs : 0};
+    return fetcher_new(s->store, &o, &s->fetcher, err);
+}
+
+bool session_cache(struct session *s, const struct session_network *network, struct error **err)
 {
     autofree char *folder = NULL;
     if (!store_open(&s->store, err) || !store_folder(s->store, "inputs", &folder, err))
@@ -63,7 +69,7 @@ bool session_cache(struct session *s, struct error **err)
     autofree char *file = path_join(folder, "digests");
     s->inputs = inputs_new(file);
     appliance_set_cache(store_root(s->store));
-    return true;
+    return open_fetcher(s, network, err);
 }
 
 void session_free(struct session *s)
@@ -71,6 +77,7 @@ void session_free(struct session *s)
     if (!s)
         return;
     inputs_free(s->inputs);
+    fetcher_free(s->fetcher);
     store_close(s->store);
     arena_free(s->arena);
     free(s);

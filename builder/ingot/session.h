@@ -7,11 +7,13 @@
 #include "base/cli.h"
 #include "inputs/inputs.h"
 #include "recipe/recipe.h"
+#include "source/fetch.h"
 #include "source/store.h"
 
 struct session {
     struct arena *arena;
     struct store *store;       /* NULL until session_cache */
+    struct fetcher *fetcher;   /* NULL until session_cache; offline as session_cache was told */
     struct inputs *inputs;     /* NULL until session_cache */
     const char *const *search; /* NULL-terminated */
 };
@@ -19,8 +21,15 @@ struct session {
 /* Settings and search folders only: for commands that touch no cache. *out is to be freed even on
  * failure. */
 bool session_open(struct session **out, struct error **err) must_check;
-/* Opens the cache and the memory of input digests. */
-bool session_cache(struct session *s, struct error **err) must_check;
+/* How a command fetches: its options --offline, --mirror, --jobs. */
+struct session_network {
+    bool offline;
+    unsigned jobs;                  /* 0: the fetcher's own number */
+    const struct cli_list *mirrors; /* --mirror, tried before those of INGOT_MIRROR; or NULL */
+};
+/* Opens the cache, the memory of input digests and the fetcher; network NULL: offline. */
+bool session_cache(struct session *s, const struct session_network *network, struct error **err)
+    must_check;
 void session_free(struct session *s);
 
 /* Finds and loads a recipe, with `--set` values and INGOT_SET_… variables; warnings are printed on

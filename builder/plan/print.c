@@ -42,6 +42,14 @@ static char *verify_text(const struct verify *v)
         break;
     case VERIFY_CHECKSUMS:
         buffer_printf(&b, "checksums in %s", v->checksums);
+        if (v->openpgp)
+            buffer_printf(&b, ", signed by %s", v->openpgp->fingerprint);
+        break;
+    case VERIFY_OPENPGP:
+        buffer_printf(&b, "signed by %s", v->openpgp->fingerprint);
+        break;
+    case VERIFY_LOCK:
+        buffer_puts(&b, "the lock, from its first use on");
         break;
     case VERIFY_NONE:
         buffer_puts(&b, "nothing: will be refused");

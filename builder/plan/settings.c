@@ -79,9 +79,9 @@ static bool add_source(struct builder *b, const struct source *s, struct error *
                            .mode = s->mode,
                            .verify = &s->verify};
     bool here = s->url.text[0] == '/';
-    bool other_digest = s->verify.kind == VERIFY_CHECKSUMS ||
-                        (s->verify.kind == VERIFY_DIGEST && s->verify.digest_kind != DIGEST_SHA256);
-    if (here && !other_digest) { /* read in place: nothing to fetch */
+    bool plain = s->verify.kind == VERIFY_NONE ||
+                 (s->verify.kind == VERIFY_DIGEST && s->verify.digest_kind == DIGEST_SHA256);
+    if (here && plain) { /* read in place: nothing to fetch */
         const struct input_file *file;
         if (!inputs_file(b->inputs, s->url.text, &file, err))
             return false;

@@ -30,15 +30,43 @@ enum architecture { ARCH_AMD64, ARCH_ARM64 };
 const char *architecture_name(enum architecture a); /* "amd64", as Debian and Go say */
 const char *architecture_gnu(enum architecture a);  /* "x86_64", as the kernel and Alpine say */
 
+/* Who must have signed something, by OpenPGP. */
+struct openpgp {
+    struct place place;
+    const char *fingerprint; /* full, upper case, without blanks */
+    struct text_at key;      /* absolute host path or URL of the public key, or text NULL: looked up
+                                by its fingerprint (see recipe_find_key) */
+    struct text_at signature; /* absolute host path or URL of the detached signature */
+};
+
 /* How a fetched thing is verified. Exactly one kind. */
-enum verify_kind { VERIFY_NONE, VERIFY_DIGEST, VERIFY_CHECKSUMS };
+enum verify_kind { VERIFY_NONE, VERIFY_DIGEST, VERIFY_CHECKSUMS, VERIFY_OPENPGP, VERIFY_LOCK };
 struct verify {
     enum verify_kind kind;
-    enum digest_kind digest_kind; /* VERIFY_DIGEST */
-    const char *digest;           /* lower-case hexadecimal */
-    const char *checksums;        /* VERIFY_CHECKSUMS: URL or path of a checksum file (sha256sum or
-                                     sha512sum format, or a bare digest) */
+    enum digest_kind digest_kind;  /* VERIFY_DIGEST */
+    const char *digest;            /* lower-case hexadecimal */
+    const char *checksums;         /* VERIFY_CHECKSUMS: URL or path of a checksum file (sha256sum or
+                                      sha512sum format, or a bare digest) */
+    const struct openpgp *openpgp; /* VERIFY_CHECKSUMS: over the checksum file, or NULL;
+                                      VERIFY_OPENPGP: over the thing itself */
     struct place place;
+};
+
+/* Where a profile's thing says that there is something newer (recipes/bases, distributions). */
+enum update_kind {
+    UPDATE_NONE,
+    UPDATE_ALPINE,
+    UPDATE_SIMPLESTREAMS,
+    UPDATE_GITHUB,
+    UPDATE_CHANNEL
+};
+struct update_source {
+    enum update_kind kind;
+    struct place place;
+    const char *url;     /* releases.json, streams index, channels; github: the API's URL */
+    const char *folder;  /* ALPINE: URL of the folder that lists the images */
+    const char *product; /* SIMPLESTREAMS: product name; ALPINE: branch; CHANNEL: its id */
+    const char *item;    /* SIMPLESTREAMS: file type, "disk1.img" */
 };
 
 enum base_kind { BASE_IMAGE, BASE_BOOTSTRAP };

@@ -17,6 +17,39 @@
 
 #define CHECKSUMS_MAX ((size_t)4 << 20)
 
+struct fetcher {
+    struct store *store;
+    struct fetch_options options;
+};
+
+bool fetcher_new(struct store *s, const struct fetch_options *o, struct fetcher **out,
+                 struct error **err)
+{
+    (void)err;
+    struct fetcher *f = calloc(1, sizeof *f);
+    if (!f)
+        abort();
+    f->store = s;
+    f->options = *o;
+    *out = f;
+    return true;
+}
+
+void fetcher_free(struct fetcher *f)
+{
+    free(f);
+}
+
+struct store *fetcher_store(const struct fetcher *f)
+{
+    return f->store;
+}
+
+bool fetcher_offline(const struct fetcher *f)
+{
+    return f->options.offline;
+}
+
 /* --- names of records ---------------------------------------------------------------------------
  */
 
@@ -178,8 +211,8 @@ static bool get(const struct fetch_request *r, struct new_blob *b, struct error 
 
 /* The digest that the thing must have. A checksum file is asked for again each time: a release that
  * was replaced is noticed. */
-static bool expected_digest(struct store *s, const struct fetch_request *r, enum digest_kind *kind,
-                            char hex[DIGEST_HEX_MAX], struct error **err)
+static bool expected_digest(struct fetcher *f, const struct fetch_request *r,
+                            enum digest_kind *kind, char hex[DIGEST_HEX_MAX], struct error **err)
 {
     const struct verify *v = r->verify;
     autofree char *shown = url_redact(r->url);
@@ -198,7 +231,7 @@ static bool expected_digest(struct store *s, const struct fetch_request *r, enum
         return error_set_at(err, ERROR_TRUST, v->place,
                             "%s: has no file name that a checksum file could say", shown);
     autofree char *checksums = url_redact(v->checksums);
-    if (!fetch_index(s, v->checksums, CHECKSUMS_MAX, &path, sha256, err) ||
+    if (!fetch_text(f, v->checksums, CHECKSUMS_MAX, &path, sha256, err) ||
         !file_read(path, CHECKSUMS_MAX, &text, &size, err))
         return error_wrap(err, "the checksum file for %s", shown);
     return checksums_find(text, size, checksums, name, kind, hex, err);
@@ -229,9 +262,10 @@ static bool get_verified(struct store *s, const struct fetch_request *r, enum di
            blob_commit(&b, sha256, err);
 }
 
-bool fetch_blob(struct store *s, const struct fetch_request *r, char sha256[DIGEST_HEX_MAX],
+bool fetch_blob(struct fetcher *f, const struct fetch_request *r, char sha256[DIGEST_HEX_MAX],
                 struct error **err)
 {
+    struct store *s = f->store;
     enum digest_kind kind;
     char digest[DIGEST_HEX_MAX];
     autofree char *shown = url_redact(r->url);
@@ -248,7 +282,7 @@ bool fetch_blob(struct store *s, const struct fetch_request *r, char sha256[DIGE
     autoclose int lock = store_lock(s, name, waiting, err);
     if (lock < 0)
         return false;
-    if (!expected_digest(s, r, &kind, digest, err))
+    if (!expected_digest(f, r, &kind, digest, err))
         return error_wrap(err, "cannot fetch the %s", r->what);
     if (have_digest(s, r, kind, digest, sha256))
         mark_used(s, sha256);
@@ -274,9 +308,22 @@ static void remember_index(struct store *s, const char *name, const char *url, c
     store_remember(s, name, j);
 }
 
-bool fetch_index(struct store *s, const char *url, size_t max_bytes, char **path,
-                 char sha256[DIGEST_HEX_MAX], struct error **err)
+bool fetch_all(struct fetcher *f, struct arena *a, const struct fetch_request *r, size_t count,
+               struct fetch_result *results, struct error **err)
 {
+    (void)a;
+    for (size_t i = 0; i < count; i++) {
+        results[i] = (struct fetch_result){.verified = "sha256"};
+        if (!fetch_blob(f, &r[i], results[i].sha256, err))
+            return false;
+    }
+    return true;
+}
+
+bool fetch_text(struct fetcher *f, const char *url, size_t max_bytes, char **path,
+                char sha256[DIGEST_HEX_MAX], struct error **err)
+{
+    struct store *s = f->store;
     autofree char *name = NULL;
     if (asprintf(&name, "%s\nindex", url) < 0)
         abort();

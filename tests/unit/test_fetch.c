@@ -136,6 +136,7 @@ static unsigned requests(const struct server *s, const char *path)
 struct bench {
     char *dir;
     struct store *store;
+    struct fetcher *fetcher;
     struct server server;
     struct verify verify;
     char url[256], checksums[256];
@@ -147,12 +148,15 @@ static void bench_start(struct bench *b)
     autofree char *cache = path_join(b->dir, "cache");
     assert_int_equal(setenv("INGOT_CACHE", cache, 1), 0);
     assert_ok(store_open(&b->store, &err));
+    const struct fetch_options o = {.jobs = 2};
+    assert_ok(fetcher_new(b->store, &o, &b->fetcher, &err));
     b->server = start_server(b->dir);
 }
 
 static void bench_stop(struct bench *b)
 {
     stop_server(&b->server);
+    fetcher_free(b->fetcher);
     store_close(b->store);
     cleanup_tempdir(&b->dir);
 }
@@ -160,7 +164,7 @@ static void bench_stop(struct bench *b)
 static struct fetch_request ask(struct bench *b, const char *path)
 {
     snprintf(b->url, sizeof b->url, "http://127.0.0.1:%u%s", b->server.port, path);
-    return (struct fetch_request){b->url, &b->verify, "thing"};
+    return (struct fetch_request){.url = b->url, .verify = &b->verify, .what = "thing"};
 }
 
 static void by_digest(struct bench *b, enum digest_kind kind, const char *digest)
@@ -205,11 +209,11 @@ static void what_is_fetched_is_not_fetched_again(void **state)
         by_digest(&b, i ? DIGEST_SHA512 : DIGEST_SHA256, digests[i]);
         struct fetch_request r = ask(&b, paths[i]);
         assert_int_equal(fetch_known(b.store, &r, known), false);
-        assert_ok(fetch_blob(b.store, &r, sha256, &err));
+        assert_ok(fetch_blob(b.fetcher, &r, sha256, &err));
         assert_string_equal(sha256, SHA_TEXT);
         assert_true(fetch_known(b.store, &r, known));
         assert_string_equal(known, SHA_TEXT);
-        assert_ok(fetch_blob(b.store, &r, sha256, &err));
+        assert_ok(fetch_blob(b.fetcher, &r, sha256, &err));
         assert_int_equal(requests(&b.server, paths[i]), 1);
         assert_blobs(&b, SHA_TEXT);
         autofree char *blob = store_blob_path(b.store, SHA_TEXT), *text = NULL;
@@ -243,19 +247,20 @@ static void failures(void **state)
     for (size_t i = 0; i < COUNT(bad); i++) {
         by_digest(&b, DIGEST_SHA256, SHA_TEXT);
         struct fetch_request r = ask(&b, bad[i].path);
-        assert_fails(fetch_blob(b.store, &r, sha256, &err), bad[i].kind, bad[i].part);
+        assert_fails(fetch_blob(b.fetcher, &r, sha256, &err), bad[i].kind, bad[i].part);
         assert_blobs(&b, NULL);
     }
     assert_int_equal(requests(&b.server, "/loop"), 11);
     struct fetch_request wrong = ask(&b, "/file");
     by_digest(&b, DIGEST_SHA256, SHA_ZERO);
-    assert_fails(fetch_blob(b.store, &wrong, sha256, &err), ERROR_TRUST,
+    assert_fails(fetch_blob(b.fetcher, &wrong, sha256, &err), ERROR_TRUST,
                  "sha256 expected " SHA_ZERO ", got " SHA_TEXT);
     assert_blobs(&b, NULL);
     b.verify = (struct verify){.kind = VERIFY_NONE};
-    assert_fails(fetch_blob(b.store, &wrong, sha256, &err), ERROR_TRUST, "nothing to verify it by");
+    assert_fails(fetch_blob(b.fetcher, &wrong, sha256, &err), ERROR_TRUST,
+                 "nothing to verify it by");
     by_digest(&b, DIGEST_SHA256, "");
-    assert_fails(fetch_blob(b.store, &wrong, sha256, &err), ERROR_TRUST, "is no sha256 digest");
+    assert_fails(fetch_blob(b.fetcher, &wrong, sha256, &err), ERROR_TRUST, "is no sha256 digest");
     assert_int_equal(requests(&b.server, "/file"), 1);
 }
 
@@ -269,7 +274,7 @@ static void passwords_are_not_shown(void **state)
     struct fetch_request r = ask(&b, "/nothing");
     snprintf(b.url, sizeof b.url, "http://joe:hunter2@127.0.0.1:%u/nothing", b.server.port);
     autoerror struct error *err = NULL;
-    assert_false(fetch_blob(b.store, &r, sha256, &err));
+    assert_false(fetch_blob(b.fetcher, &r, sha256, &err));
     assert_non_null(strstr(error_text(err), "joe:***@127.0.0.1"));
     assert_null(strstr(error_text(err), "hunter2"));
 }
@@ -283,9 +288,9 @@ static void nobody_listens(void **state)
     by_digest(&b, DIGEST_SHA256, SHA_TEXT);
     struct fetch_request r = ask(&b, "/file");
     snprintf(b.url, sizeof b.url, "http://127.0.0.1:1/file");
-    assert_fails(fetch_blob(b.store, &r, sha256, &err), ERROR_UNREACHABLE, "127.0.0.1");
+    assert_fails(fetch_blob(b.fetcher, &r, sha256, &err), ERROR_UNREACHABLE, "127.0.0.1");
     snprintf(b.url, sizeof b.url, "ftp://127.0.0.1/file");
-    assert_fails(fetch_blob(b.store, &r, sha256, &err), ERROR_INPUT, "not something to fetch");
+    assert_fails(fetch_blob(b.fetcher, &r, sha256, &err), ERROR_INPUT, "not something to fetch");
 }
 
 static void checksum_files(void **state)
@@ -297,32 +302,34 @@ static void checksum_files(void **state)
     by_checksums(&b, "/sums");
     struct fetch_request r = ask(&b, "/file");
     assert_false(fetch_known(b.store, &r, known));
-    assert_ok(fetch_blob(b.store, &r, sha256, &err));
+    assert_ok(fetch_blob(b.fetcher, &r, sha256, &err));
     assert_string_equal(sha256, SHA_TEXT);
     assert_true(fetch_known(b.store, &r, known));
     /* Again: the checksum file is asked for, the thing itself is not. */
-    assert_ok(fetch_blob(b.store, &r, sha256, &err));
+    assert_ok(fetch_blob(b.fetcher, &r, sha256, &err));
     assert_int_equal(requests(&b.server, "/file"), 1);
     assert_int_equal(requests(&b.server, "/sums"), 2);
     /* A name that the URL has percent-encoded. */
     r = ask(&b, "/dir/a%2Bb");
-    assert_ok(fetch_blob(b.store, &r, sha256, &err));
+    assert_ok(fetch_blob(b.fetcher, &r, sha256, &err));
 
     by_checksums(&b, "/sums512");
     r = ask(&b, "/file");
-    assert_ok(fetch_blob(b.store, &r, sha256, &err));
+    assert_ok(fetch_blob(b.fetcher, &r, sha256, &err));
     assert_string_equal(sha256, SHA_TEXT);
     assert_int_equal(requests(&b.server, "/file"), 2);
-    assert_ok(fetch_blob(b.store, &r, sha256, &err));
+    assert_ok(fetch_blob(b.fetcher, &r, sha256, &err));
     assert_int_equal(requests(&b.server, "/file"), 2);
 
     by_checksums(&b, "/wrong-sums");
-    assert_fails(fetch_blob(b.store, &r, sha256, &err), ERROR_TRUST, "expected " SHA_ZERO);
+    assert_fails(fetch_blob(b.fetcher, &r, sha256, &err), ERROR_TRUST, "expected " SHA_ZERO);
     by_checksums(&b, "/nothing");
-    assert_fails(fetch_blob(b.store, &r, sha256, &err), ERROR_UNREACHABLE, "the checksum file for");
+    assert_fails(fetch_blob(b.fetcher, &r, sha256, &err), ERROR_UNREACHABLE,
+                 "the checksum file for");
     by_checksums(&b, "/sums");
     r = ask(&b, "/tagged");
-    assert_fails(fetch_blob(b.store, &r, sha256, &err), ERROR_TRUST, "has no digest for 'tagged'");
+    assert_fails(fetch_blob(b.fetcher, &r, sha256, &err), ERROR_TRUST,
+                 "has no digest for 'tagged'");
 }
 
 static void indexes_are_asked_with_validators(void **state)
@@ -335,7 +342,7 @@ static void indexes_are_asked_with_validators(void **state)
     for (int i = 0; i < 2; i++) {
         autofree char *path = NULL, *text = NULL;
         size_t size;
-        assert_ok(fetch_index(b.store, b.url, 100, &path, sha256, &err));
+        assert_ok(fetch_text(b.fetcher, b.url, 100, &path, sha256, &err));
         assert_string_equal(sha256, SHA_TEXT);
         assert_ok(file_read(path, 100, &text, &size, &err));
         assert_string_equal(text, TEXT);
@@ -345,11 +352,11 @@ static void indexes_are_asked_with_validators(void **state)
     /* Without the blob, the validators mean nothing. */
     autofree char *blob = store_blob_path(b.store, SHA_TEXT), *path = NULL;
     assert_int_equal(unlink(blob), 0);
-    assert_ok(fetch_index(b.store, b.url, 100, &path, sha256, &err));
+    assert_ok(fetch_text(b.fetcher, b.url, 100, &path, sha256, &err));
     assert_true(store_has(b.store, SHA_TEXT));
     autofree char *none = NULL;
     ask(&b, "/file");
-    assert_fails(fetch_index(b.store, b.url, 11, &none, sha256, &err), ERROR_INPUT, "larger than");
+    assert_fails(fetch_text(b.fetcher, b.url, 11, &none, sha256, &err), ERROR_INPUT, "larger than");
 }
 
 static void local_files(void **state)
@@ -365,9 +372,9 @@ static void local_files(void **state)
     assert_ok(file_write(sums, SHA_TEXT "  file\n", strlen(SHA_TEXT "  file\n"), 0644, &err));
 
     b.verify = (struct verify){.kind = VERIFY_CHECKSUMS, .checksums = sums};
-    struct fetch_request r = {url, &b.verify, "thing"};
+    struct fetch_request r = {.url = url, .verify = &b.verify, .what = "thing"};
     assert_false(fetch_known(b.store, &r, known));
-    assert_ok(fetch_blob(b.store, &r, sha256, &err));
+    assert_ok(fetch_blob(b.fetcher, &r, sha256, &err));
     assert_string_equal(sha256, SHA_TEXT);
     assert_true(fetch_known(b.store, &r, known));
     /* A file that changed is not what is remembered. */
@@ -376,11 +383,11 @@ static void local_files(void **state)
 
     by_digest(&b, DIGEST_SHA256, SHA_ZERO);
     r.url = file;
-    assert_fails(fetch_blob(b.store, &r, sha256, &err), ERROR_TRUST, "expected " SHA_ZERO);
+    assert_fails(fetch_blob(b.fetcher, &r, sha256, &err), ERROR_TRUST, "expected " SHA_ZERO);
     r.url = folder;
-    assert_fails(fetch_blob(b.store, &r, sha256, &err), ERROR_INPUT, "is not a file");
+    assert_fails(fetch_blob(b.fetcher, &r, sha256, &err), ERROR_INPUT, "is not a file");
     r.url = "/no/such/file";
-    assert_fails(fetch_blob(b.store, &r, sha256, &err), ERROR_INPUT, "No such file");
+    assert_fails(fetch_blob(b.fetcher, &r, sha256, &err), ERROR_INPUT, "No such file");
 }
 
 /* Two processes that want the same thing: one fetches, the other waits and has it. */
@@ -397,7 +404,7 @@ static void two_at_once(void **state)
         children[i] = fork();
         assert_true(children[i] >= 0);
         if (children[i] == 0)
-            _exit(fetch_blob(b.store, &r, sha256, NULL) ? 0 : 1);
+            _exit(fetch_blob(b.fetcher, &r, sha256, NULL) ? 0 : 1);
     }
     for (size_t i = 0; i < COUNT(children); i++) {
         int status = 0;
