@@ -30,6 +30,10 @@ void finish_recipe(struct finish *f);
 const char *finish_fill(struct finish *f, struct text_at text, const char *key,
                         const char *version);
 
+/* The same for the texts of `updates:`. */
+void finish_updates(struct finish *f, struct update_source *u, const char *key,
+                    const char *version);
+
 void finish_error(struct finish *f, struct place place, const char *key, const char *fmt, ...)
     printf_like(4, 5);
 

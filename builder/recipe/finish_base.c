@@ -73,6 +73,13 @@ const char *finish_fill(struct finish *f, struct text_at text, const char *key, 
     return text.text ? out : NULL;
 }
 
+void finish_updates(struct finish *f, struct update_source *u, const char *key, const char *version)
+{
+    const char **const texts[] = {&u->url, &u->folder, &u->product};
+    for (size_t i = 0; i < COUNT(texts); i++)
+        *texts[i] = finish_fill(f, (struct text_at){*texts[i], u->place}, key, version);
+}
+
 /* --- profiles ----------------------------------------------------------------------------------
  */
 
@@ -131,6 +138,7 @@ static void take_image(struct finish *f, struct base_draft *d, const struct base
         d->image = image->image;
         d->format = either(d->format, image->format);
         d->firmware = either(d->firmware, image->firmware);
+        d->updates = p->base.updates;
         return;
     }
     finish_error(f, d->name.place, "base", "the base '%s' has no image for %s", d->name.text, arch);
@@ -216,6 +224,8 @@ void finish_base(struct finish *f)
         d->firmware.text && strcmp(d->firmware.text, "uefi") == 0 ? FIRMWARE_UEFI : FIRMWARE_BIOS;
     base->seed = d->seed.text ? d->seed.text : "cloud-init";
     base->user = d->user.text;
+    base->updates = d->updates;
+    finish_updates(f, &base->updates, "base.updates", NULL);
     base->init = d->init.text;
     if (!base->init && base->os.text)
         base->init = strcmp(base->os.text, "alpine") == 0 ? "openrc" : "systemd";

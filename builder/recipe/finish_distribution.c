@@ -201,6 +201,8 @@ void finish_distribution(struct finish *f)
     d->api_port = p.api_port;
     d->memory_minimum = p.memory_minimum;
     d->memory_recommended = p.memory_recommended;
+    d->updates = p.updates;
+    finish_updates(f, &d->updates, "distribution.updates", d->version);
     set_never_baked(a, d, &p.never_baked);
     set_config(f, &p);
     collect(a, &all, &p.always);

@@ -92,6 +92,7 @@ struct base_draft {
     struct place bootstrap_place;
     struct text_at bootstrap_os, suite, mirror;
     struct text_list packages;
+    struct update_source updates;
 };
 
 struct image_draft { /* of a base profile, for one architecture */
@@ -127,6 +128,7 @@ struct distribution_profile {
     struct text_list never_baked;
     uint64_t memory_minimum, memory_recommended;
     struct additions always, sections[SECTIONS];
+    struct update_source updates;
 };
 
 struct draft {

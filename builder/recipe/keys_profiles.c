@@ -1,5 +1,6 @@
 /* The keys of base profiles (recipes/bases/) and distribution profiles (recipes/distributions/). */
 #include "recipe/bind.h"
+#include "recipe/check.h"
 #include "recipe/keys.h"
 
 #define END                                                                                        \
@@ -7,6 +8,110 @@
         .name = NULL                                                                               \
     }
 #define AT(field) offsetof(struct base_profile, field)
+#define UPDATE(field) offsetof(struct update_source, field)
+
+/* --- where both say that there is something newer
+ * -------------------------------------------------
+ */
+
+static void read_update_url(struct binder *b, const struct node *n, const char *path, void *out)
+{
+    struct text_at url;
+    read_host_path(b, n, path, &url);
+    *(const char **)out = url.text;
+}
+
+static const struct type type_update_url = {.label = "URL or path",
+                                            .shapes = SHAPE_SCALAR,
+                                            .check = check_url_template,
+                                            .read = read_update_url};
+static const struct type type_update_word = {.label = "name",
+                                             .shapes = SHAPE_SCALAR,
+                                             .scalars = SCALARS_NUMBERS,
+                                             .check = check_line,
+                                             .read = read_text};
+
+static void set_update_kind(struct binder *b, const struct node *n, const char *path,
+                            struct update_source *u, enum update_kind kind)
+{
+    if (u->kind != UPDATE_NONE)
+        bind_error(b, n->place, path,
+                   "one service is enough: alpine, simplestreams, github or channels");
+    u->kind = kind;
+    u->place = n->place;
+}
+
+#define UPDATE_FINISH(name, kind)                                                                  \
+    static void name(struct binder *b, const struct node *n, const char *path, void *out)          \
+    {                                                                                              \
+        set_update_kind(b, n, path, out, kind);                                                    \
+    }
+UPDATE_FINISH(finish_update_alpine, UPDATE_ALPINE)
+UPDATE_FINISH(finish_update_streams, UPDATE_SIMPLESTREAMS)
+UPDATE_FINISH(finish_update_channels, UPDATE_CHANNEL)
+
+static void read_update_github(struct binder *b, const struct node *n, const char *path, void *out)
+{
+    struct update_source *u = out;
+    read_update_url(b, n, path, &u->url);
+    set_update_kind(b, n, path, u, UPDATE_GITHUB);
+}
+
+static const struct key update_alpine_keys[] = {
+    {"releases", &type_update_url, UPDATE(url), .help = "its releases.json", .required = true},
+    {"branch", &type_update_word, UPDATE(product),
+     .help = "the branch that the base is of: \"3.24\"", .required = true},
+    {"images", &type_update_url, UPDATE(folder), .help = "the folder that lists the images",
+     .required = true},
+    END};
+static const struct key update_streams_keys[] = {
+    {"index", &type_update_url, UPDATE(url), .help = "the index of its streams (index.json)",
+     .required = true},
+    {"product", &type_update_word, UPDATE(product),
+     .help = "the product; `@{arch}` (amd64) is filled in", .required = true},
+    {"item", &type_update_word, UPDATE(item), .help = "which file of it, such as disk1.img",
+     .required = true},
+    END};
+static const struct key update_channels_keys[] = {
+    {"url", &type_update_url, UPDATE(url), .help = "where its channels are said", .required = true},
+    {"channel", &type_update_word, UPDATE(product),
+     .help = "the channel that counts, such as stable", .required = true},
+    END};
+static const struct type type_update_alpine = {.label = "map",
+                                               .shapes = SHAPE_MAP,
+                                               .keys = update_alpine_keys,
+                                               .finish = finish_update_alpine};
+static const struct type type_update_streams = {.label = "map",
+                                                .shapes = SHAPE_MAP,
+                                                .keys = update_streams_keys,
+                                                .finish = finish_update_streams};
+static const struct type type_update_channels = {.label = "map",
+                                                 .shapes = SHAPE_MAP,
+                                                 .keys = update_channels_keys,
+                                                 .finish = finish_update_channels};
+static const struct type type_update_github = {.label = "URL or path",
+                                               .shapes = SHAPE_SCALAR,
+                                               .check = check_url_template,
+                                               .read = read_update_github};
+static const struct key updates_keys[] = {
+    {"alpine", &type_update_alpine, 0, .help = "Alpine's releases and the folder of its images"},
+    {"simplestreams", &type_update_streams, 0, .help = "a simplestreams index, as Ubuntu has it"},
+    {"github", &type_update_github, 0,
+     .help = "GitHub's answer about the latest release of a repository, or about all of them"},
+    {"channels", &type_update_channels, 0, .help = "release channels, as k3s has them"},
+    END};
+
+static void finish_updates(struct binder *b, const struct node *n, const char *path, void *out)
+{
+    if (n->count == 0 && ((const struct update_source *)out)->kind == UPDATE_NONE)
+        bind_error(b, n->place, path,
+                   "says nothing: give alpine, simplestreams, github or channels");
+}
+
+static const struct type type_updates = {.label = "map: one service",
+                                         .shapes = SHAPE_MAP,
+                                         .keys = updates_keys,
+                                         .finish = finish_updates};
 
 /* --- bases ---------------------------------------------------------------------------------------
  */
@@ -39,6 +144,9 @@ static const struct key base_profile_keys[] = {
     {"images", &type_images, AT(images), .help = "its image for each architecture"},
     {"bootstrap", &type_bootstrap, AT(base),
      .help = "no image: the base is made from the system's packages"},
+    {"updates", &type_updates, AT(base.updates),
+     .help = "where it is said that there is a newer image",
+     .otherwise = "nowhere: `ingot updates` compares the checksums alone"},
     END};
 
 static void finish_base_profile(struct binder *b, const struct node *n, const char *path, void *out)
@@ -47,6 +155,9 @@ static void finish_base_profile(struct binder *b, const struct node *n, const ch
     if (p->base.bootstrap == (p->image_count > 0))
         bind_error(b, n->place, *path ? path : "images",
                    "must have either 'images' or 'bootstrap'");
+    if (p->base.bootstrap && p->base.updates.kind != UPDATE_NONE)
+        bind_error(b, p->base.updates.place, "updates",
+                   "goes with 'images'; newer packages are found by their archive's indexes");
 }
 
 const struct type base_profile_type = {.label = "base profile",
@@ -115,6 +226,8 @@ static const struct key distribution_profile_keys[] = {
     {"never_baked", &type_guest_paths, AT(never_baked),
      .help = "state that must not be in an image"},
     {"memory", &type_memory, 0, .help = "how much it needs"},
+    {"updates", &type_updates, AT(updates),
+     .help = "where it is said that there is a newer version", .otherwise = "nowhere"},
     ADDITIONS(AT(always)),
     SECTION("systemd", SECTION_SYSTEMD, "what is added where the init system is systemd"),
     SECTION("openrc", SECTION_OPENRC, "what is added where the init system is OpenRC"),

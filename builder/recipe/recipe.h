@@ -63,7 +63,8 @@ enum update_kind {
 struct update_source {
     enum update_kind kind;
     struct place place;
-    const char *url;     /* releases.json, streams index, channels; github: the API's URL */
+    const char *url;     /* releases.json, streams index, channels; github: the API's URL. These and
+                            `folder` may be absolute host paths */
     const char *folder;  /* ALPINE: URL of the folder that lists the images */
     const char *product; /* SIMPLESTREAMS: product name; ALPINE: branch; CHANNEL: its id */
     const char *item;    /* SIMPLESTREAMS: file type, "disk1.img" */
@@ -89,6 +90,7 @@ struct base {
     enum firmware firmware;
     const char *seed; /* "cloud-init", "tiny-cloud" or "none" */
     const char *user; /* login name that the image is made for, or NULL */
+    struct update_source updates; /* of the profile, where its image is used; UPDATE_NONE: none */
 };
 
 /* A file fetched for the guest. */
@@ -175,6 +177,7 @@ struct distribution {
     uint64_t memory_minimum, memory_recommended;
     const char *config_path; /* where `config:` is written, or NULL */
     const char *config_text; /* that file (YAML), or NULL */
+    struct update_source updates; /* UPDATE_NONE: nobody says what its newest version is */
 };
 
 enum output { OUTPUT_QCOW2 = 1, OUTPUT_CIDATA = 2, OUTPUT_RAW = 4, OUTPUT_VMDK = 8 };
