@@ -10,6 +10,7 @@
 
 #include "base/digest.h"
 #include "base/error.h"
+#include "resolve/resolution.h"
 
 #include <stdint.h>
 
@@ -17,20 +18,36 @@ struct bootstrap {
     const char *os, *suite, *architecture; /* "debian", "bookworm", "amd64" */
     const char *const *packages;           /* beside the built-in list; NULL-terminated; or NULL */
     const char *mirror;  /* URL, or NULL: the host's own apt sources for that suite (ERROR_INPUT
-                            where  it has none) */
+                            where it has none) */
     int64_t epoch;       /* every time that is written */
     const char *scratch; /* folder for temporary files */
+    const struct resolution
+        *resolution;          /* every package of the system: bootstrap_resolve, or a lock */
+    const char *const *files; /* host path of each, in the resolution's order */
 };
 
-/* SHA-256 over canonical JSON of all inputs: format version, os, suite, architecture, packages,
- * the built-in list, what is put into the guest, apt sources, epoch. What the mirror holds is not
- * among them: the key stands for "this suite as it was when the base was made". ERROR_INPUT for
- * names that are none, ERROR_UNSUPPORTED for another os or architecture. */
+/* Which packages the system consists of (what mmdebstrap's minbase variant installs, the built-in
+ * list, `packages`, and what they need), from the indexes that the host's apt reads and verifies
+ * now; `work` is a folder of the cache where apt's state is kept. `resolution` and `files` are not
+ * looked at. offline: the indexes of the last time (ERROR_UNREACHABLE without). Errors as
+ * apt_resolve's, and ERROR_UNSUPPORTED for another os or architecture. */
+bool bootstrap_resolve(const struct bootstrap *b, struct arena *a, const char *work, bool offline,
+                       const struct resolution **out, struct error **err) must_check;
+
+/* The packages that were asked for, built-in and the recipe's: sorted, each once, NULL-terminated,
+ * in the arena. ERROR_INPUT for names that are none. */
+bool bootstrap_wanted(const struct bootstrap *b, struct arena *a, const char *const **out,
+                      struct error **err) must_check;
+
+/* SHA-256 over canonical JSON of all that goes into the base: format version, os, suite,
+ * architecture, names, versions and digests of the packages in `resolution`, what is put into the
+ * guest beside them and the apt sources that it keeps, epoch. `files` are not looked at.
+ * ERROR_INPUT for names that are none, ERROR_UNSUPPORTED for another os or architecture. */
 bool bootstrap_key(const struct bootstrap *b, char key[SHA256_HEX], struct error **err) must_check;
 
-/* Makes the raw disk at `raw` (sparse, 0600; the caller renames it). About a minute, from the
- * network or the mirror. On failure nothing is left behind. ERROR_HOST names the missing package,
- * ERROR_UNREACHABLE is a mirror that does not answer or lacks a package. */
+/* Makes the raw disk at `raw` (sparse, 0600; the caller renames it) from `files` alone: nothing is
+ * fetched, and no socket is opened but local ones. About a minute. On failure nothing is left
+ * behind. ERROR_HOST names the missing package. */
 bool bootstrap_make(const struct bootstrap *b, const char *raw, struct error **err) must_check;
 
 #endif

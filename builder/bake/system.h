@@ -20,12 +20,15 @@ struct system_step {
     const struct package_repository *repositories; /* of the recipe: kept in the guest, but file: */
     size_t repository_count;
     const struct apk_repositories *apk; /* apk guests: with index set on each; else NULL */
+    const struct resolution *locked;    /* bake_apk_resolve: packages that keep their versions
+                                           (apk_put_locked has put their indexes in front); or NULL */
     const char *tmp;                    /* host folder for temporary files, best beside `files` */
 };
 
 /* apk guests: what has to be fetched for step->wanted, as the guest's own apk says from the indexes
- * (resolution and files of the step are not looked at). ERROR_TRUST where apk does not trust an
- * index; ERROR_INPUT where there is no such package. */
+ * (resolution and files of the step are not looked at): the locked packages among them, unchanged.
+ * ERROR_TRUST where apk does not trust an index; ERROR_INPUT where there is no such package;
+ * ERROR_CHANGED where the locked versions contradict what is wanted. */
 bool bake_apk_resolve(struct appliance *a, const struct system_step *step, struct arena *arena,
                       const struct resolution **out, struct error **err) must_check;
 

@@ -88,6 +88,34 @@ bool apk_read_repositories(struct arena *a, const char *text,
     return true;
 }
 
+void apk_put_locked(struct arena *a, struct apk_repositories *r, const struct resolution *locked)
+{
+    struct apk_repository *all = NULL;
+    size_t count = 0;
+    for (size_t i = 0; i < locked->index_count; i++) {
+        const struct index_pin *pin = &locked->indexes[i];
+        const struct apk_repository *same = NULL;
+        bool present = false;
+        for (size_t k = 0; k < r->count; k++) {
+            if (strcmp(r->items[k].index_url, pin->url) != 0)
+                continue;
+            same = &r->items[k];
+            present = present || (same->digest && strcmp(same->digest, pin->digest) == 0);
+        }
+        if (!same || present)
+            continue;
+        struct apk_repository one = *same;
+        one.index = pin->path;
+        one.digest = pin->digest;
+        arena_append(a, all, count, one);
+    }
+    for (size_t k = 0; k < r->count; k++)
+        if (r->items[k].index)
+            arena_append(a, all, count, r->items[k]);
+    r->items = all;
+    r->count = count;
+}
+
 bool apk_add_key(struct arena *a, struct apk_repositories *r, const char *name, const char *text,
                  size_t size, struct error **err)
 {
@@ -343,7 +371,8 @@ bool apk_locate(struct arena *a, const struct apk_repositories *r, const struct 
     made->packages = all;
     struct index_pin *pins = NULL;
     for (size_t i = 0; i < r->count; i++) {
-        struct index_pin pin = {r->items[i].index_url, r->items[i].digest, r->items[i].index};
+        struct index_pin pin = {
+            .url = r->items[i].index_url, .digest = r->items[i].digest, .path = r->items[i].index};
         arena_append(a, pins, made->index_count, pin);
     }
     made->indexes = pins;

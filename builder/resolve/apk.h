@@ -51,6 +51,11 @@ bool apk_add_key(struct arena *a, struct apk_repositories *r, const char *name, 
 bool apk_add_recipe_keys(struct arena *a, struct apk_repositories *r, struct error **err)
     must_check;
 
+/* Puts the indexes that a lock has pinned (url, digest, path: the host file) in front of the
+ * present ones; one that is the present one too is not put twice. With them a locked package is
+ * found although the archive has moved on. Pins of other repositories are passed over. */
+void apk_put_locked(struct arena *a, struct apk_repositories *r, const struct resolution *locked);
+
 struct apk_entry {
     const char *name, *version, *architecture;
     uint64_t size;

@@ -5,6 +5,7 @@
 #include "base/path.h"
 #include "base/process.h"
 #include "base/text.h"
+#include "resolve/apt_indexes.h"
 #include "resolve/apt_key.h"
 #include "resolve/guest_sources.h"
 
@@ -341,43 +342,22 @@ static bool update(struct apt *s, struct error **err)
            error_wrap(err, "cannot read the package indexes");
 }
 
-static int by_url(const void *x, const void *y)
-{
-    const struct index_pin *a = x, *b = y;
-    return strcmp(a->url, b->url);
-}
-
 static bool pin_indexes(struct apt *s, struct resolution *r, struct error **err)
 {
-    static const char *const argv[] = {
-        "apt-get", "indextargets", "--format", "$(FILENAME) $(URI)", "Created-By: Packages", NULL};
+    static const char *const argv[] = {"apt-get",        "indextargets",         "--format",
+                                       APT_INDEX_FORMAT, "Created-By: Packages", NULL};
     autoresult struct process_result result = {0};
-    if (!run_apt(s, argv, INSTALL_SECONDS, ERROR_HOST, &result, err))
+    autofree char *lists = path_join(s->state, "lists");
+    if (!run_apt(s, argv, INSTALL_SECONDS, ERROR_HOST, &result, err) ||
+        !apt_pin_indexes(s->arena, result.out.data ? result.out.data : "", lists, r, err))
         return false;
-    struct index_pin *pins = NULL;
-    char *save = NULL;
-    for (char *l = result.out.data ? strtok_r(result.out.data, "\n", &save) : NULL; l;
-         l = strtok_r(NULL, "\n", &save)) {
-        char *url = strchr(l, ' ');
-        if (!url)
-            continue;
-        *url++ = '\0';
-        char hex[DIGEST_HEX_MAX];
-        if (!digest_file(DIGEST_SHA256, l, hex, NULL, err))
-            return false;
-        struct index_pin pin = {arena_strdup(s->arena, url), arena_strdup(s->arena, hex),
-                                arena_strdup(s->arena, l)};
-        arena_append(s->arena, pins, r->index_count, pin);
-    }
-    if (!r->index_count)
-        return error_set(err, s->request->offline ? ERROR_UNREACHABLE : ERROR_INPUT,
-                         s->request->offline
-                             ? "the package indexes are not in the cache, and this is offline"
-                             : "the base has no package sources that can be used, and the recipe "
-                               "names none");
-    qsort(pins, r->index_count, sizeof *pins, by_url);
-    r->indexes = pins;
-    return true;
+    if (r->index_count)
+        return true;
+    return error_set(err, s->request->offline ? ERROR_UNREACHABLE : ERROR_INPUT,
+                     s->request->offline
+                         ? "the package indexes are not in the cache, and this is offline"
+                         : "the base has no package sources that can be used, and the recipe "
+                           "names none");
 }
 
 /* --- what apt says

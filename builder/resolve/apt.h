@@ -21,12 +21,22 @@ struct apt_request {
     bool offline; /* use the indexes of the last time; none is ERROR_UNREACHABLE */
     const struct package_repository *repositories; /* of the recipe; only those for apt count */
     size_t repository_count;
+    /* Packages that a lock has pinned, with the host path of each: they count as installed at that
+     * version, so that apt leaves them as they are and says only what else is needed. */
+    const struct package *locked;
+    const char *const *locked_files;
+    size_t locked_count;
+    /* For a system made anew: of this suite all that mmdebstrap(1)'s minbase variant installs is
+     * wanted too (essential and required packages, apt); then guest has the host's own sources, and
+     * file: ones count as well. NULL: the guest is a system. */
+    const char *bootstrap_suite;
 };
 
 /* Which files have to be fetched so that the wanted packages are there, with SHA-256 each, and the
- * indexes that say so. Everything lives in the arena. ERROR_TRUST where a signature, key or digest
- * is not right, ERROR_UNREACHABLE where an index cannot be had, ERROR_INPUT where there is no such
- * package, ERROR_HOST without apt-get. */
+ * indexes that say so. The locked packages are not among them: the caller puts both together.
+ * Locked packages that contradict what is wanted are ERROR_CHANGED. Everything lives in the arena.
+ * ERROR_TRUST where a signature, key or digest is not right, ERROR_UNREACHABLE where an index
+ * cannot be had, ERROR_INPUT where there is no such package, ERROR_HOST without apt-get. */
 bool apt_resolve(struct arena *a, const struct apt_request *r, const struct resolution **out,
                  struct error **err) must_check;
 

@@ -1,6 +1,8 @@
 #include "resolve/resolution.h"
 
 #include "base/path.h"
+#include "base/text.h"
+#include "resolve/snapshot.h"
 
 #include <string.h>
 
@@ -30,6 +32,8 @@ json_t *resolution_to_json(const struct resolution *r)
         json_set_string(one, "url", p->url);
         json_set_string(one, "sha256", p->digest);
         json_set_string(one, "path", p->path);
+        json_set_string(one, "archive", p->archive);
+        json_set_string(one, "snapshot", p->snapshot);
         json_array_append_new(indexes, one);
     }
     json_set(j, "packages", packages);
@@ -96,8 +100,15 @@ static bool read_index(struct arena *a, const json_t *j, struct index_pin *p, st
         return false;
     if (!digest_is_valid(DIGEST_SHA256, p->digest))
         return error_set(err, ERROR_INPUT, "%s has a sha256 that is none", p->url);
-    const char *path = json_string_or(j, "path", NULL);
-    p->path = path ? arena_strdup(a, path) : NULL;
+    p->path = arena_strdup(a, json_string_or(j, "path", NULL));
+    p->archive = arena_strdup(a, json_string_or(j, "archive", NULL));
+    p->snapshot = arena_strdup(a, json_string_or(j, "snapshot", NULL));
+    if (p->archive && !text_ends_with(p->archive, "/"))
+        return error_set(err, ERROR_INPUT, "%s has an 'archive' that does not end in a slash",
+                         p->url);
+    if (p->snapshot && !snapshot_is_template(p->snapshot))
+        return error_set(err, ERROR_INPUT, "%s has a 'snapshot' that is no URL with @SNAPSHOTID@",
+                         p->url);
     return true;
 }
 

@@ -24,6 +24,10 @@ struct package {
 struct index_pin {
     const char *url, *digest; /* SHA-256 */
     const char *path;         /* host file with that text */
+    const char *archive;      /* URL that the archive's packages are below, with a slash at the end;
+                                 NULL:      not known */
+    const char *snapshot; /* the archive's snapshot service: what stands in place of `archive`, with
+                             @SNAPSHOTID@ for the time; NULL: it has none (resolve/snapshot.h) */
 };
 
 struct resolution {

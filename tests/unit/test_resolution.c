@@ -10,7 +10,12 @@ static const struct package packages[] = {
      false},
     {"c", "1-r0", "x86_64", "http://x/c.apk", "c-1-r0.apk", 0, DIGEST_SHA256, NULL, false},
 };
-static const struct index_pin indexes[] = {{"http://x/InRelease", SHA256, "/cache/i"}};
+#define SERVICE "https://snapshot.example/d/@SNAPSHOTID@/"
+static const struct index_pin indexes[] = {{.url = "http://x/Packages",
+                                            .digest = SHA256,
+                                            .path = "/cache/i",
+                                            .archive = "http://x/",
+                                            .snapshot = SERVICE}};
 static const struct resolution good = {packages, COUNT(packages), indexes, COUNT(indexes)};
 
 static void test_round_trip(void **state)
@@ -34,6 +39,8 @@ static void test_round_trip(void **state)
     assert_string_equal(r->packages[1].digest, SHA512);
     assert_null(r->packages[2].digest);
     assert_string_equal(r->indexes[0].path, "/cache/i");
+    assert_string_equal(r->indexes[0].archive, "http://x/");
+    assert_string_equal(r->indexes[0].snapshot, SERVICE);
 }
 
 static void test_refused(void **state)
@@ -59,9 +66,21 @@ static void test_refused(void **state)
                  json_loads(bad[i].value, JSON_DECODE_ANY, NULL));
         assert_fails(resolution_from_json(a, j, &r, &err), ERROR_INPUT, bad[i].says);
     }
-    autojson json_t *j = resolution_to_json(&good);
-    json_set(json_array_get(json_object_get(j, "indexes"), 0), "sha256", json_string("x"));
-    assert_fails(resolution_from_json(a, j, &r, &err), ERROR_INPUT, "sha256");
+    static const struct {
+        const char *key, *value;
+    } bad_pins[] = {
+        {"sha256", "x"},
+        {"archive", "http://x"},
+        {"snapshot", "https://snapshot.example/d/"},
+        {"snapshot", "/@SNAPSHOTID@/"},
+        {"snapshot", "https://snapshot.example/@SNAPSHOTID@"},
+    };
+    for (size_t i = 0; i < COUNT(bad_pins); i++) {
+        autojson json_t *j = resolution_to_json(&good);
+        json_set(json_array_get(json_object_get(j, "indexes"), 0), bad_pins[i].key,
+                 json_string(bad_pins[i].value));
+        assert_fails(resolution_from_json(a, j, &r, &err), ERROR_INPUT, bad_pins[i].key);
+    }
     autojson json_t *none = json_object();
     assert_fails(resolution_from_json(a, none, &r, &err), ERROR_INPUT, "not readable");
 }
