@@ -55,6 +55,7 @@ static bool add_size(const char *path, void *data, struct error **err)
 
 struct listing {
     struct arena *arena;
+    const char *root;
     enum cache_kind kind;
     struct cache_item *items;
     size_t count;
@@ -69,6 +70,9 @@ static bool list_one(const char *path, void *data, struct error **err)
     struct cache_item item = {
         .kind = l->kind, .path = arena_strdup(l->arena, path), .used = st.st_mtim.tv_sec};
     item.name = path_basename(item.path);
+    if (l->kind == CACHE_BLOB &&
+        stat(arena_printf(l->arena, "%s/stamps/%s", l->root, item.name), &st) == 0)
+        item.used = st.st_mtim.tv_sec;
     if (!add_size(path, &item.size, err))
         return false;
     arena_append(l->arena, l->items, l->count, item);
@@ -105,7 +109,7 @@ bool cache_list(struct store *s, struct arena *a, struct cache_item **items, siz
                 struct error **err)
 {
     autofree char *blobs = NULL, *layers = NULL, *sources = NULL;
-    struct listing l = {.arena = a, .kind = CACHE_BLOB};
+    struct listing l = {.arena = a, .root = store_root(s), .kind = CACHE_BLOB};
     if (!store_folder(s, "blobs/sha256", &blobs, err) || !store_folder(s, "layers", &layers, err) ||
         !store_folder(s, "sources", &sources, err) || !for_each(blobs, list_one, &l, err))
         return false;
@@ -124,18 +128,6 @@ bool cache_list(struct store *s, struct arena *a, struct cache_item **items, siz
 /* --- verifying ----------------------------------------------------------------------------------
  */
 
-static bool set_aside(struct store *s, struct arena *a, struct cache_item *item, struct error **err)
-{
-    autofree char *folder = NULL;
-    if (!store_folder(s, "damaged", &folder, err))
-        return false;
-    autofree char *to = path_join(folder, item->name);
-    if (rename(item->path, to) < 0)
-        return error_errno(err, ERROR_HOST, errno, "cannot move %s to %s", item->path, to);
-    item->path = arena_strdup(a, to);
-    return true;
-}
-
 bool cache_verify(struct store *s, struct arena *a, struct cache_item **damaged, size_t *count,
                   struct error **err)
 {
@@ -149,12 +141,12 @@ bool cache_verify(struct store *s, struct arena *a, struct cache_item **damaged,
     for (size_t i = 0; i < n; i++)
         total += items[i].kind == CACHE_BLOB ? items[i].size : 0;
     for (size_t i = 0; i < n && items[i].kind == CACHE_BLOB; i++) {
-        char hex[DIGEST_HEX_MAX];
-        if (!digest_file(DIGEST_SHA256, items[i].path, hex, NULL, err))
-            return false;
-        if (strcmp(hex, items[i].name) != 0) {
-            if (!set_aside(s, a, &items[i], err))
-                return false;
+        bool bad;
+        (void)store_rehash(s, items[i].name, &bad);
+        if (interrupted())
+            return interrupt_error(err);
+        if (bad) {
+            items[i].path = arena_printf(a, "%s/damaged/%s", store_root(s), items[i].name);
             arena_append(a, *damaged, *count, items[i]);
         }
         progress_update(done += items[i].size, total);

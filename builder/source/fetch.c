@@ -124,14 +124,6 @@ static void remember(struct store *s, const struct fetch_request *r, const char 
     store_remember(s, name, j);
 }
 
-/* Marks a blob as used, for cleaning up by age. */
-static void mark_used(const struct store *s, const char *sha256)
-{
-    autofree char *path = store_blob_path(s, sha256);
-    if (utimensat(AT_FDCWD, path, NULL, 0) < 0)
-        log_debug("cannot mark %s as used: %s", path, strerror(errno));
-}
-
 bool fetch_known(struct store *s, const struct fetch_request *r, char sha256[DIGEST_HEX_MAX])
 {
     const struct verify *v = r->verify;
@@ -149,7 +141,7 @@ bool fetch_known(struct store *s, const struct fetch_request *r, char sha256[DIG
                                           stamp_holds(record, "checksums_stamp", v->checksums)));
     }
     if (known)
-        mark_used(s, sha256);
+        store_touch(s, sha256);
     return known;
 }
 
@@ -285,7 +277,7 @@ bool fetch_blob(struct fetcher *f, const struct fetch_request *r, char sha256[DI
     if (!expected_digest(f, r, &kind, digest, err))
         return error_wrap(err, "cannot fetch the %s", r->what);
     if (have_digest(s, r, kind, digest, sha256))
-        mark_used(s, sha256);
+        store_touch(s, sha256);
     else if (!get_verified(s, r, kind, digest, sha256, err))
         return error_wrap(err, "cannot fetch the %s", r->what);
     remember(s, r, sha256, kind, digest);
@@ -350,7 +342,7 @@ bool fetch_text(struct fetcher *f, const char *url, size_t max_bytes, char **pat
         return false;
     }
     if (answer.not_modified) {
-        mark_used(s, sha256);
+        store_touch(s, sha256);
     } else {
         blob_digests(&b, sha256, NULL);
         if (!blob_commit(&b, sha256, err))

@@ -1,8 +1,18 @@
 /* The cache: a content-addressed store of blobs by SHA-256, and folders for layers, facts and logs.
  *
- * INGOT_CACHE, else $XDG_CACHE_HOME/ingot, else ~/.cache/ingot; all of it 0700. Blobs are files
- * blobs/sha256/HEX, 0600, complete or absent. sources/HEX.json remembers where a blob came from;
- * locks/ keeps two processes from fetching the same thing; tmp/ holds what is being written.
+ * INGOT_CACHE, else $XDG_CACHE_HOME/ingot, else ~/.cache/ingot; all of it 0700.
+ *
+ *   blobs/sha256/HEX  a blob: 0444 (it is hard-linked to where it is used), complete or absent
+ *   stamps/HEX        what the blob's inode looked like when it was hashed (size, mtime, inode);
+ * the file's own time is when the blob was last used sources/HEX.json  where a blob came from
+ *   roots/HEX.json    lock files whose blobs stay when the cache is cleaned up
+ *   locks/HEX         keep two processes from doing the same thing; never removed
+ *   tmp/              what is being written
+ *   damaged/HEX       blobs that were found to be damaged
+ *
+ * Many processes share it, and any of them may be killed at any time: a blob gets its name by a
+ * rename after fsync, its stamp comes after that, and whatever is missing behind such a step is
+ * made up for by hashing the blob again on its next use.
  */
 #ifndef INGOT_SOURCE_STORE_H
 #define INGOT_SOURCE_STORE_H
@@ -22,7 +32,19 @@ const char *store_root(const struct store *s);
 bool store_folder(struct store *s, const char *name, char **path, struct error **err) must_check;
 /* The path that a blob has or would have. Free it. */
 char *store_blob_path(const struct store *s, const char *sha256);
+/* True if the blob is there and is what its name says: by its stamp, and where it has none or the
+ * file was changed since, by hashing it again. One that is damaged is moved to damaged/, with a
+ * warning, and counts as absent: whoever wants it fetches it again. */
 bool store_has(const struct store *s, const char *sha256);
+/* Hashes a blob again whatever its stamp says. False if it is not there, cannot be read (which is
+ * said), or is damaged: then it is moved to damaged/ and *damaged is true. */
+bool store_rehash(const struct store *s, const char *sha256, bool *damaged);
+/* Marks a blob as used now, for cleaning up by age. */
+void store_touch(const struct store *s, const char *sha256);
+/* Gives the name `to`, which must be free (ERROR_CONFLICT), to what a blob holds, for reading only:
+ * a reflink, else a hard link, else a copy. */
+bool store_link(const struct store *s, const char *sha256, const char *to, struct error **err)
+    must_check;
 
 /* --- writing ------------------------------------------------------------------------------------
  */
@@ -36,6 +58,7 @@ struct new_blob {
     struct digest *sha256;
     struct digest *sha512; /* NULL unless asked for */
     uint64_t size;
+    uint64_t flushed; /* so far the kernel was told to write it to the disk */
 };
 #define NEW_BLOB                                                                                   \
     (struct new_blob)                                                                              \
@@ -50,15 +73,18 @@ bool blob_write(struct new_blob *b, const void *bytes, size_t size, struct error
 bool blob_copy(struct new_blob *b, int fd, struct error **err) must_check;
 /* The digests of all that was written; sha512 may be NULL. Call once, before blob_commit. */
 void blob_digests(struct new_blob *b, char sha256[DIGEST_HEX_MAX], char sha512[DIGEST_HEX_MAX]);
-/* Makes it the blob of that SHA-256, which must be its own. */
+/* Makes it the blob of that SHA-256, which must be its own. Where the store has that blob already,
+ * whole, it stays and the new one goes. */
 bool blob_commit(struct new_blob *b, const char *sha256, struct error **err) must_check;
 void blob_abandon(struct new_blob *b);
 #define autoblob cleanup(blob_abandon)
 
 /* Waits for and takes the lock named by the SHA-256 of text; what is said while waiting. Close the
  * descriptor to let go; -1 on failure. */
-int store_lock(struct store *s, const char *text, const char *waiting, struct error **err)
+int store_lock(const struct store *s, const char *text, const char *waiting, struct error **err)
     must_check;
+/* The same without waiting: -1 with ERROR_CONFLICT where somebody else holds it. */
+int store_try_lock(const struct store *s, const char *text, struct error **err) must_check;
 
 /* Whoever needs what is in the cache to stay there holds this lock with others; cleaning up holds
  * it `alone`, and does not wait for builds: ERROR_CONFLICT. Close the descriptor to let go; -1 on
@@ -72,6 +98,10 @@ int store_use(struct store *s, bool alone, struct error **err) must_check;
 json_t *store_recall(const struct store *s, const char *text);
 /* Keeps a record; failing to is only logged. */
 void store_remember(struct store *s, const char *text, const json_t *record);
+
+/* Keeps a lock file (an existing path) in mind: what it names stays when the cache is cleaned up,
+ * for as long as it is there. Failing to is only logged. */
+void store_add_root(const struct store *s, const char *lock_path);
 
 #define autostore cleanup(cleanup_store)
 static inline void cleanup_store(struct store **s)

@@ -1,3 +1,4 @@
+/* layer: source */
 #include "unit.h"
 
 #include "base/path.h"
@@ -55,7 +56,7 @@ static void the_store_is_private(void **state)
     autofree char *path = store_blob_path(s, SHA_ABC);
     struct stat st;
     assert_int_equal(stat(path, &st), 0);
-    assert_int_equal(st.st_mode & 07777, 0600);
+    assert_int_equal(st.st_mode & 07777, 0444);
 }
 
 static void folders_of_the_environment(void **state)
@@ -101,6 +102,105 @@ static void an_abandoned_blob_leaves_nothing(void **state)
     assert_int_equal(n, 0);
     autofree char *tmp = path_join(dir, "tmp");
     assert_int_equal(rmdir(tmp), 0); /* it is empty */
+}
+
+/* Writes into a blob as it stands, and gives it back its time if `quietly`. */
+static void damage(struct store *s, const char *sha256, bool quietly)
+{
+    autofree char *path = store_blob_path(s, sha256);
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(chmod(path, 0600), 0);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    assert_int_equal(pwrite(fd, "abd", 3, 0), 3);
+    struct timespec times[2] = {st.st_atim, st.st_mtim};
+    if (quietly)
+        assert_int_equal(futimens(fd, times), 0);
+    close(fd);
+}
+
+/* What was hashed once is not read again, until its file looks different. */
+static void stamps(void **state)
+{
+    (void)state;
+    autotempdir char *dir = unit_temp_dir();
+    autostore struct store *s = store_in(dir);
+    autofree char *stamp = path_join(dir, "stamps/" SHA_ABC);
+    autofree char *aside = path_join(dir, "damaged/" SHA_ABC);
+    put_blob(s, "abc");
+    damage(s, SHA_ABC, true);
+    assert_true(store_has(s, SHA_ABC));
+    damage(s, SHA_ABC, false);
+    assert_false(store_has(s, SHA_ABC));
+    assert_int_equal(access(aside, F_OK), 0);
+    assert_int_equal(access(stamp, F_OK), -1);
+    put_blob(s, "abc");
+    assert_true(store_has(s, SHA_ABC));
+
+    /* Whole, but without a stamp, or with that of a killed process: it gets one. */
+    static const char *const left[] = {NULL, "", "3 1"};
+    for (size_t i = 0; i < COUNT(left); i++) {
+        assert_int_equal(unlink(stamp), 0);
+        if (left[i])
+            assert_ok(file_write(stamp, left[i], strlen(left[i]), 0600, &err));
+        assert_true(store_has(s, SHA_ABC));
+        damage(s, SHA_ABC, true);
+        assert_true(store_has(s, SHA_ABC));
+        damage(s, SHA_ABC, false);
+        assert_false(store_has(s, SHA_ABC));
+        put_blob(s, "abc");
+    }
+    bool bad;
+    damage(s, SHA_ABC, true);
+    assert_false(store_rehash(s, SHA_ABC, &bad));
+    assert_true(bad);
+    assert_false(store_rehash(s, SHA_ABC, &bad));
+    assert_false(bad);
+}
+
+/* What is there and whole stays; what is damaged is replaced. */
+static void committing_twice(void **state)
+{
+    (void)state;
+    autotempdir char *dir = unit_temp_dir();
+    autostore struct store *s = store_in(dir);
+    autofree char *path = store_blob_path(s, SHA_ABC), *text = NULL, *tmp = path_join(dir, "tmp");
+    struct stat first, second, third;
+    size_t size;
+    put_blob(s, "abc");
+    assert_int_equal(stat(path, &first), 0);
+    put_blob(s, "abc");
+    assert_int_equal(stat(path, &second), 0);
+    assert_int_equal(first.st_ino, second.st_ino);
+    damage(s, SHA_ABC, false);
+    put_blob(s, "abc");
+    assert_int_equal(stat(path, &third), 0);
+    assert_int_not_equal(first.st_ino, third.st_ino);
+    assert_ok(file_read(path, 9, &text, &size, &err));
+    assert_string_equal(text, "abc");
+    assert_int_equal(rmdir(tmp), 0); /* it is empty */
+}
+
+static void linking(void **state)
+{
+    (void)state;
+    autotempdir char *dir = unit_temp_dir();
+    autostore struct store *s = store_in(dir);
+    autofree char *to = path_join(dir, "used"), *text = NULL, *nowhere = path_join(dir, "no/used");
+    struct stat st;
+    size_t size;
+    assert_fails(store_link(s, SHA_ABC, to, &err), ERROR_HOST, SHA_ABC);
+    put_blob(s, "abc");
+    assert_ok(store_link(s, SHA_ABC, to, &err));
+    assert_ok(file_read(to, 9, &text, &size, &err));
+    assert_string_equal(text, "abc");
+    assert_int_equal(stat(to, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0444);
+    assert_fails(store_link(s, SHA_ABC, to, &err), ERROR_CONFLICT, "used");
+    assert_fails(store_link(s, SHA_ABC, nowhere, &err), ERROR_HOST, "no/used");
+    /* The link changes nothing that the stamp says. */
+    damage(s, SHA_ABC, true);
+    assert_true(store_has(s, SHA_ABC));
 }
 
 static void listing_and_verifying(void **state)
@@ -154,7 +254,8 @@ static void cleaning_up(void **state)
     put_blob(s, "kept");
     char kept[DIGEST_HEX_MAX];
     digest_bytes(DIGEST_SHA256, "kept", 4, kept);
-    autofree char *old = store_blob_path(s, SHA_ABC), *kept_path = store_blob_path(s, kept);
+    autofree char *old = path_join(dir, "stamps/" SHA_ABC), *stamps = path_join(dir, "stamps");
+    autofree char *kept_path = path_join(stamps, kept);
     age(old, 40 * 24 * 3600);
     age(kept_path, 40 * 24 * 3600);
     autojson json_t *record = json_object();
@@ -236,6 +337,9 @@ int main(void)
         cmocka_unit_test(the_store_is_private),
         cmocka_unit_test(folders_of_the_environment),
         cmocka_unit_test(an_abandoned_blob_leaves_nothing),
+        cmocka_unit_test(stamps),
+        cmocka_unit_test(committing_twice),
+        cmocka_unit_test(linking),
         cmocka_unit_test(listing_and_verifying),
         cmocka_unit_test(cleaning_up),
         cmocka_unit_test(layers_are_cleaned_up),
