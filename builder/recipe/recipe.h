@@ -33,10 +33,11 @@ const char *architecture_gnu(enum architecture a);  /* "x86_64", as the kernel a
 /* Who must have signed something, by OpenPGP. */
 struct openpgp {
     struct place place;
-    const char *fingerprint; /* full, upper case, without blanks */
-    struct text_at key;      /* absolute host path or URL of the public key, or text NULL: looked up
-                                by its fingerprint (see recipe_find_key) */
-    struct text_at signature; /* absolute host path or URL of the detached signature */
+    const char *fingerprint;   /* full, upper case, without blanks */
+    struct text_at key;        /* absolute host path or URL of the public key; text NULL: none was
+                                  found under the names in `looked` */
+    const char *const *looked; /* NULL at the end; NULL where a key was found */
+    struct text_at signature;  /* absolute host path or URL of the detached signature */
 };
 
 /* How a fetched thing is verified. Exactly one kind. */
@@ -88,8 +89,8 @@ struct base {
     struct text_at os; /* "debian", "alpine", "ubuntu"; NULL: an image of which nobody said it */
     const char *init;  /* "systemd", "openrc"; NULL: not known before the facts of the image */
     enum firmware firmware;
-    const char *seed; /* "cloud-init", "tiny-cloud" or "none" */
-    const char *user; /* login name that the image is made for, or NULL */
+    const char *seed;             /* "cloud-init", "tiny-cloud" or "none" */
+    const char *user;             /* login name that the image is made for, or NULL */
     struct update_source updates; /* of the profile, where its image is used; UPDATE_NONE: none */
 };
 
@@ -175,8 +176,8 @@ struct distribution {
     unsigned api_port;
     const char *const *never_baked; /* guest paths that must not exist in an image; ends in NULL */
     uint64_t memory_minimum, memory_recommended;
-    const char *config_path; /* where `config:` is written, or NULL */
-    const char *config_text; /* that file (YAML), or NULL */
+    const char *config_path;      /* where `config:` is written, or NULL */
+    const char *config_text;      /* that file (YAML), or NULL */
     struct update_source updates; /* UPDATE_NONE: nobody says what its newest version is */
 };
 

@@ -18,11 +18,14 @@
 bool openpgp_fingerprint(const char *text, char out[OPENPGP_FINGERPRINT_MAX]);
 
 struct openpgp_check {
-    const char *data;        /* host file that is signed */
+    const char *data;  /* host file that is signed */
+    const void *bytes; /* or, with data NULL, the bytes that are */
+    size_t size;
     const char *signature;   /* host file of the detached signature, binary or armoured */
     const char *key;         /* host file with the public key(s), binary or armoured */
     const char *fingerprint; /* the key that must have signed; full */
     const char *what;        /* for messages: the URL of the signed file, without credentials */
+    const char *signature_name, *key_name; /* for messages; NULL: the paths */
 };
 /* True only if a signature over the data is good and made by that key. ERROR_TRUST says what is
  * wrong: no such key in the key file, another signer (its fingerprint is named), bad, expired (key

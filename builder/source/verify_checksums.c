@@ -1,10 +1,14 @@
 #include "source/verify_checksums.h"
+#include "source/url.h"
+#include "source/verify_kinds.h"
 
-#include "base/path.h"
+#include "base/file.h"
 
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
+
+#define CHECKSUMS_MAX ((size_t)4 << 20)
 
 /* Digests by their length in hexadecimal digits. */
 static const struct form {
@@ -145,6 +149,8 @@ static bool give(const struct found *f, const struct form *form, const char *fil
     return true;
 }
 
+static const char clear_signed[] = "-----BEGIN PGP SIGNED MESSAGE-----";
+
 bool checksums_find(const char *text, size_t size, const char *file, const char *name,
                     enum digest_kind *kind, char hex[DIGEST_HEX_MAX], struct error **err)
 {
@@ -154,6 +160,13 @@ bool checksums_find(const char *text, size_t size, const char *file, const char 
     const char *end = text + size;
     if (memchr(text, '\0', size))
         return error_set(err, ERROR_TRUST, "%s: is no checksum file: it has NUL bytes", file);
+    if (memmem(text, size, clear_signed, strlen(clear_signed)))
+        return error_set(
+            err, ERROR_TRUST,
+            "%s: is a clear-signed file, and signatures of this form are not checked: "
+            "name a plain checksum file with a detached signature, or give the SHA-256 "
+            "in the recipe",
+            file);
     for (const char *at = text; at < end;) {
         struct span s = next_line(&at, end);
         struct line line;
@@ -184,3 +197,37 @@ bool checksums_find(const char *text, size_t size, const char *file, const char 
                          file, name);
     return error_set(err, ERROR_TRUST, "%s: has no digest for '%s'", file, name);
 }
+
+/* A checksum file is asked for again each time: a release that was replaced is noticed. What is
+ * searched are the bytes that were verified, not a file that could change in between. */
+static bool expect(struct fetcher *f, struct arena *a, const struct fetch_request *r,
+                   struct expectation *e, struct error **err)
+{
+    const struct verify *v = r->verify;
+    autofree char *shown = url_redact(r->url), *checksums = url_redact(v->checksums);
+    autofree char *file_name = url_basename(r->url), *path = NULL, *text = NULL;
+    char sha256[DIGEST_HEX_MAX];
+    size_t size;
+    if (!file_name)
+        return error_set_at(err, ERROR_TRUST, v->place,
+                            "%s: has no file name that a checksum file could say", shown);
+    if (!fetch_text(f, v->checksums, CHECKSUMS_MAX, &path, sha256, err) ||
+        !file_read(path, CHECKSUMS_MAX, &text, &size, err))
+        return error_wrap(err, "the checksum file for %s", shown);
+    if (v->openpgp && !verify_signed(f, v->openpgp, NULL, text, size, checksums, err))
+        return error_wrap(err, "the checksum file for %s", shown);
+    *e = (struct expectation){.digest_known = true};
+    e->verified = v->openpgp ? arena_printf(a, "checksums %s, signed by %s", checksums,
+                                            v->openpgp->fingerprint)
+                             : arena_printf(a, "checksums %s", checksums);
+    return checksums_find(text, size, checksums, file_name, &e->digest_kind, e->digest, err);
+}
+
+static void name(const struct verify *v, struct buffer *b)
+{
+    buffer_printf(b, "checksums %s", v->checksums);
+    if (v->openpgp)
+        buffer_printf(b, "\nopenpgp %s %s", v->openpgp->fingerprint, v->openpgp->signature.text);
+}
+
+const struct verify_ops verify_by_checksums = {.expect = expect, .name = name};
