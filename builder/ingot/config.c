@@ -1,6 +1,27 @@
+#include "base/buffer.h"
 #include "base/json.h"
 #include "ingot/commands.h"
 #include "ingot/settings.h"
+#include "source/url.h"
+
+#include <string.h>
+
+/* The value, without a password that a URL in it may hold. */
+static char *shown(const char *value)
+{
+    autobuffer struct buffer b = {0};
+    autofree char *copy = strdup(value);
+    char *save = NULL;
+    if (!copy)
+        abort();
+    for (char *word = strtok_r(copy, " \t\n", &save); word; word = strtok_r(NULL, " \t\n", &save)) {
+        char *equals = strchr(word, '='), *url = equals ? equals + 1 : word;
+        url += *url == '!';
+        autofree char *redacted = url_redact(url);
+        buffer_printf(&b, "%s%.*s%s", b.size ? " " : "", (int)(url - word), word, redacted);
+    }
+    return buffer_take(&b);
+}
 
 static bool run(const struct cli *cli, const void *given, struct error **err)
 {
@@ -11,7 +32,8 @@ static bool run(const struct cli *cli, const void *given, struct error **err)
         return false;
     autojson json_t *document = json_object();
     for (; list->key; list++) {
-        const char *value = list->value ? list->value : list->fallback;
+        autofree char *redacted = list->value && list->list ? shown(list->value) : NULL;
+        const char *value = redacted ? redacted : list->value ? list->value : list->fallback;
         json_t *one = json_object();
         json_set_string(one, "value", value);
         json_set_string(one, "origin", list->origin);

@@ -11,16 +11,18 @@
 
 static const struct setting table[] = {
     {"cache", "INGOT_CACHE", "folder for blobs, layers and logs", "$XDG_CACHE_HOME/ingot", NULL,
-     "default"},
+     "default", false},
     {"state", "INGOT_STATE", "folder for the disks of instances", "$XDG_STATE_HOME/ingot", NULL,
-     "default"},
+     "default", false},
     {"path", "INGOT_PATH", "more folders in which recipes are looked up, with colons between", "",
-     NULL, "default"},
-    {"accel", "INGOT_ACCEL", "auto, kvm or tcg", "auto", NULL, "default"},
-    {"log", "INGOT_LOG", "how much is said: error, warning, info or debug", "info", NULL,
-     "default"},
+     NULL, "default", false},
+    {"mirror", "INGOT_MIRROR", "PREFIX=REPLACEMENT: where URLs that begin so are asked for first",
+     "", NULL, "default", true},
+    {"accel", "INGOT_ACCEL", "auto, kvm or tcg", "auto", NULL, "default", false},
+    {"log", "INGOT_LOG", "how much is said: error, warning, info or debug", "info", NULL, "default",
+     false},
     {"libvirt_uri", "INGOT_LIBVIRT_URI", "the libvirt that ingot-boot connects to",
-     "system where the user may, else session", NULL, "default"},
+     "system where the user may, else session", NULL, "default", false},
     {0},
 };
 
@@ -30,6 +32,31 @@ static struct setting *find(struct setting *list, const char *key)
         if (strcmp(list->key, key) == 0)
             return list;
     return NULL;
+}
+
+/* A scalar's text, or a list's with blanks between; NULL after a diagnostic. */
+static const char *value_of(struct arena *a, const struct node_entry *e, bool list,
+                            struct diagnostics *found)
+{
+    if (e->value->kind == NODE_SCALAR)
+        return arena_strdup(a, e->value->text);
+    if (!list || e->value->kind != NODE_LIST) {
+        diagnostics_error(found, e->value->place, e->name, "a text is expected, not %s",
+                          node_kind_name(e->value));
+        return NULL;
+    }
+    const char *all = "";
+    for (size_t i = 0; i < e->value->count; i++) {
+        const struct node *one = e->value->items[i];
+        if (one->kind != NODE_SCALAR || !*one->text || strpbrk(one->text, " \t\n")) {
+            diagnostics_error(found, one->place, e->name,
+                              "a text without blanks is expected in the list, not %s",
+                              one->kind == NODE_SCALAR ? "this" : node_kind_name(one));
+            return NULL;
+        }
+        all = arena_printf(a, "%s%s%s", all, *all ? " " : "", one->text);
+    }
+    return all;
 }
 
 static void apply(struct arena *a, const struct node *root, struct setting *list,
@@ -49,11 +76,11 @@ static void apply(struct arena *a, const struct node *root, struct setting *list
                                   near);
             else
                 diagnostics_error(found, e->place, e->name, "no such setting");
-        } else if (e->value->kind != NODE_SCALAR) {
-            diagnostics_error(found, e->value->place, e->name, "a text is expected, not %s",
-                              node_kind_name(e->value));
-        } else if (!s->value) { /* what came before wins */
-            s->value = arena_strdup(a, e->value->text);
+            continue;
+        }
+        const char *value = value_of(a, e, s->list, found);
+        if (value && !s->value) { /* what came before wins */
+            s->value = value;
             s->origin = arena_printf(a, "%s:%u:%u", e->place.file, e->place.line, e->place.column);
         }
     }

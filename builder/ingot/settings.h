@@ -12,6 +12,7 @@ struct setting {
     const char *key, *variable, *meaning, *fallback;
     const char *value;  /* NULL: the fallback holds */
     const char *origin; /* "environment", the file with line and column, or "default" */
+    bool list;          /* a YAML list is allowed too: its items are joined with blanks */
 };
 
 /* Reads the files and puts what they say into the environment, where the layers look, unless it is

@@ -107,6 +107,29 @@ def test_config(own, tmp_path):
     assert done.code == 3 and "did you mean 'cache'" in done.err, done
 
 
+def test_mirror_setting(own, tmp_path):
+    """A text or a list; a password in it is for the server alone."""
+    config = tmp_path / "config"
+    there = own.with_(XDG_CONFIG_HOME=config)
+
+    def mirror(text):
+        write(config / "ingot/config.yaml", text)
+        return there.json("config")[1]["mirror"]
+
+    one, other = "https://a.example/=http://m.example/a/", "sha256:=!http://u:secret@m.example/b/"
+    assert mirror(f"mirror: {one}\n") == {"value": one, "variable": "INGOT_MIRROR",
+                                          "origin": f"{config}/ingot/config.yaml:1:1"}
+    assert mirror(f"mirror:\n  - {one}\n  - '{other}'\n")["value"] == \
+        f"{one} {other.replace('secret', '***')}"
+    assert "secret" not in there("config").out
+    assert there.with_(INGOT_MIRROR=one).json("config")[1]["mirror"]["origin"] == "environment"
+    for wrong in (f"mirror: [[{one}]]\n", "mirror: {a: b}\n", "mirror: ['a b']\n",
+                  "cache: [/x]\n"):
+        write(config / "ingot/config.yaml", wrong)
+        done = there("config")
+        assert done.code == 3 and "is expected" in done.err, done
+
+
 def test_doctor(own):
     done, document = own.json("doctor")
     found = {f["name"]: f["state"] for f in document["findings"]}
