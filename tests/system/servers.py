@@ -68,6 +68,7 @@ class Answer:
     packed: bool = False        # gzip, which nobody asked for
     content_range: str = None   # a wrong one in the 206
     header_bytes: int = 0       # so much of headers
+    heeds: bool = True          # is If-Range listened to
     drop: bool = False          # closed before any answer
     login: str = None           # "user:password" that Basic must have, else 401
 
@@ -199,7 +200,7 @@ class Wire(Loop):
         begin, end = 0, len(body)
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", request.range or "")
         guard = request.headers.get("if-range")
-        if asked and a.ranges and status == 200 and guard in (None, a.etag):
+        if asked and a.ranges and status == 200 and (guard in (None, a.etag) or not a.heeds):
             begin = int(asked[1])
             end = min(end, int(asked[2]) + 1) if asked[2] else end
             if begin >= len(body):
