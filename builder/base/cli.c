@@ -49,8 +49,12 @@ static bool store(const struct option_spec *o, void *into, const char *value, st
     case OPTION_STRING:
         *(const char **)at = value;
         break;
-    case OPTION_LIST: {
+    case OPTION_LIST:
+    case OPTION_WORDS: {
         struct cli_list *list = at;
+        list->given = true;
+        if (!value)
+            break;
         list->items = realloc(list->items, (list->count + 1) * sizeof *list->items);
         if (!list->items)
             abort();
@@ -99,6 +103,15 @@ static bool unknown_option(const struct parser *p, const char *what, size_t n, s
                      given, program, p->cli->command->name);
 }
 
+static bool take_words(struct parser *p, const struct option_spec *o, void *into,
+                       struct error **err)
+{
+    bool ok = store(o, into, NULL, err);
+    while (ok && p->at + 1 < p->argc && p->argv[p->at + 1][0] != '-')
+        ok = store(o, into, p->argv[++p->at], err);
+    return ok;
+}
+
 /* One option, given as name (of length n) or letter; value is what stands behind `=` or the letter.
  */
 static bool take_option(struct parser *p, const char *name, size_t n, char letter,
@@ -124,6 +137,8 @@ static bool take_option(struct parser *p, const char *name, size_t n, char lette
             return store(o, into, NULL, err);
         return true;
     }
+    if (o->type == OPTION_WORDS && !*value)
+        return take_words(p, o, into, err);
     if (!*value) {
         if (p->at + 1 >= p->argc)
             return error_set(err, ERROR_USAGE, "--%s needs a value: %s", o->name,
@@ -203,7 +218,8 @@ static void print_options(const struct option_spec *o, const char *title)
         int n = snprintf(left, sizeof left, "  %c%c%s --%s", o->letter ? '-' : ' ',
                          o->letter ? o->letter : ' ', o->letter ? "," : " ", o->name);
         if (o->type != OPTION_FLAG && o->type != OPTION_COUNT && n > 0 && n < (int)sizeof left)
-            snprintf(left + n, sizeof left - (size_t)n, " %s", o->value ? o->value : "VALUE");
+            snprintf(left + n, sizeof left - (size_t)n, o->type == OPTION_WORDS ? " [%s…]" : " %s",
+                     o->value ? o->value : "VALUE");
         if (strlen(left) > 30)
             printf("%s\n%30s  %s\n", left, "", o->help);
         else
@@ -331,7 +347,7 @@ static void free_options(const struct parser *p)
 {
     const struct option_spec *o = p->cli->command ? p->cli->command->options : NULL;
     for (; o && o->name; o++)
-        if (o->type == OPTION_LIST)
+        if (o->type == OPTION_LIST || o->type == OPTION_WORDS)
             free(((struct cli_list *)((char *)p->options + o->offset))->items);
     free(p->options);
 }

@@ -12,11 +12,13 @@ enum option_type {
     OPTION_LIST,   /* struct cli_list: may be given several times */
     OPTION_NUMBER, /* unsigned */
     OPTION_COUNT,  /* unsigned: how often it was given */
+    OPTION_WORDS,  /* struct cli_list: takes the words behind it, up to the next option; or none */
 };
 
 struct cli_list {
     const char **items;
     size_t count;
+    bool given; /* the option was there, with or without a value */
 };
 
 struct option_spec {

@@ -9,7 +9,7 @@
 struct options {
     bool offline;
     const char *output;
-    struct cli_list set;
+    struct cli_list set, update;
     unsigned jobs;
 };
 
@@ -17,14 +17,15 @@ static const struct option_spec specs[] = {
     {"offline", 0, OPTION_FLAG, offsetof(struct options, offline), NULL, "no network"},
     {"output", 'o', OPTION_STRING, offsetof(struct options, output), "DIR", "where"},
     {"set", 0, OPTION_LIST, offsetof(struct options, set), "K=V", "override"},
+    {"update", 0, OPTION_WORDS, offsetof(struct options, update), "NAME", "anew"},
     {"jobs", 'j', OPTION_NUMBER, offsetof(struct options, jobs), "N", "at once"},
     {0},
 };
 
 static struct {
-    bool ran, json, offline;
+    bool ran, json, offline, update;
     char output[16], first[16];
-    size_t sets, arguments;
+    size_t sets, arguments, updates;
     unsigned jobs, verbose;
 } seen;
 
@@ -35,6 +36,8 @@ static bool run(const struct cli *cli, const void *options, struct error **err)
     seen.json = cli->json;
     seen.offline = o->offline;
     seen.sets = o->set.count;
+    seen.update = o->update.given;
+    seen.updates = o->update.count;
     seen.jobs = o->jobs;
     seen.verbose = cli->verbose;
     seen.arguments = cli->argument_count;
@@ -75,6 +78,19 @@ static void takes_every_form(void **state)
     assert_string_equal(seen.output, "Y");
     assert_string_equal(seen.first, "a");
     assert_int_equal(seen.verbose, 2);
+    assert_false(seen.update);
+    assert_int_equal(CALL("build", "a", "b", "--update", "x", "y", "--offline", "c"), 0);
+    assert_true(seen.update && seen.offline);
+    assert_int_equal(seen.updates, 2);
+    assert_int_equal(seen.arguments, 3);
+    assert_int_equal(CALL("build", "a", "--update"), 0);
+    assert_true(seen.update && seen.updates == 0);
+    assert_int_equal(CALL("build", "--update=x", "a"), 0);
+    assert_int_equal(seen.updates, 1);
+    assert_int_equal(seen.arguments, 1);
+    assert_int_equal(CALL("build", "a", "--update", "--", "b"), 0);
+    assert_int_equal(seen.updates, 0);
+    assert_int_equal(seen.arguments, 2);
 }
 
 static void refuses_what_is_off(void **state)
