@@ -396,6 +396,7 @@ void bind_node(struct binder *b, const struct type *type, const struct node *n, 
         if (check_scalar(b, type, bound, path))
             type->read(b, bound, path, out);
     } else if (type->read) {
+        inner = type->keys != NULL;
         type->read(b, bound, path, out);
     } else if (bound->kind == NODE_LIST) {
         bind_list(b, type, bound, path, out);

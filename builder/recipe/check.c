@@ -3,6 +3,8 @@
 #include "base/path.h"
 #include "base/text.h"
 
+#include "signature/openpgp.h"
+
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <string.h>
@@ -353,6 +355,15 @@ bool check_fingerprint(const char *s, const char **why)
     *why = "a fingerprint is 40 or 64 hexadecimal digits without spaces";
     size_t n = strlen(s);
     return (n == 40 || n == 64) && strspn(s, DIGITS "abcdefABCDEF") == n;
+}
+
+bool check_signer(const char *s, const char **why)
+{
+    char fingerprint[OPENPGP_FINGERPRINT_MAX];
+    *why =
+        "a full fingerprint is 40 hexadecimal digits (64 for newer keys), as `gpg --fingerprint` "
+        "shows it; a shorter key id can be forged";
+    return openpgp_fingerprint(s, fingerprint);
 }
 
 bool check_suite(const char *s, const char **why)

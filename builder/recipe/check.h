@@ -41,6 +41,7 @@ bool check_not_empty(const char *s, const char **why) must_check;
 /* An authorized_keys line without options (sshd(8)). */
 bool check_ssh_key(const char *s, const char **why) must_check;
 bool check_fingerprint(const char *s, const char **why) must_check; /* 40 or 64 hex digits */
+bool check_signer(const char *s, const char **why) must_check;      /* the same, with blanks */
 bool check_suite(const char *s, const char **why) must_check;
 bool check_archive_member(const char *s, const char **why) must_check;
 

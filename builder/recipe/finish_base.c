@@ -43,10 +43,12 @@ const char *finish_fill(struct finish *f, struct text_at text, const char *key, 
 {
     struct arena *a = f->binder->arena;
     const struct {
-        const char *name, *value;
-    } values[] = {{"version", version},
-                  {"arch", architecture_name(f->draft->recipe.arch)},
-                  {"gnu_arch", architecture_gnu(f->draft->recipe.arch)}};
+        const char *name, *value, *otherwise;
+    } values[] = {
+        {"version", version, ": version is for the profiles of distributions that have one"},
+        {"arch", architecture_name(f->draft->recipe.arch), ""},
+        {"gnu_arch", architecture_gnu(f->draft->recipe.arch), ""},
+        {"firmware", f->firmware, ": firmware is for the image of a base"}};
     bool url = text.text && strstr(text.text, "://");
     const char *out = "";
     for (const char *p = text.text; p && *p;) {
@@ -61,9 +63,8 @@ const char *finish_fill(struct finish *f, struct text_at text, const char *key, 
         if (i == COUNT(values) || !values[i].value) {
             finish_error(f, text.place, key, "nothing is known to fill into '@{%.*s}'%s", (int)n,
                          start + 2,
-                         i == COUNT(values) ? "; there are version, arch and gnu_arch"
-                                            : ": version is for the profiles of distributions "
-                                              "that have one");
+                         i == COUNT(values) ? "; there are version, arch, gnu_arch and firmware"
+                                            : values[i].otherwise);
             return text.text;
         }
         out = arena_printf(a, "%s%.*s%s", out, (int)(start - p), p,
@@ -126,6 +127,23 @@ static struct text_at either(struct text_at first, struct text_at second)
     return first.text ? first : second;
 }
 
+static void take_firmware(struct finish *f, struct base_draft *d, const struct image_draft *image)
+{
+    const char *all = "";
+    for (size_t i = 0; i < image->firmware.count; i++) {
+        const struct text_at *t = &image->firmware.items[i];
+        if (!d->firmware.text)
+            d->firmware = *t;
+        if (strcmp(d->firmware.text, t->text) == 0)
+            return;
+        all = arena_printf(f->binder->arena, "%s%s%s", all, i ? " and " : "", t->text);
+    }
+    if (*all)
+        finish_error(f, d->firmware.place, "base.firmware",
+                     "the base '%s' has no image for %s that boots with %s; there is %s",
+                     d->name.text, image->arch.text, d->firmware.text, all);
+}
+
 static void take_image(struct finish *f, struct base_draft *d, const struct base_profile *p)
 {
     const char *arch = architecture_name(f->draft->recipe.arch);
@@ -133,11 +151,10 @@ static void take_image(struct finish *f, struct base_draft *d, const struct base
         const struct image_draft *image = &p->images[i];
         if (strcmp(image->arch.text, arch) != 0)
             continue;
-        if (d->verify.kind == VERIFY_NONE)
-            d->verify = image->verify;
+        finish_verify_over(f, &d->verify, &image->verify);
         d->image = image->image;
         d->format = either(d->format, image->format);
-        d->firmware = either(d->firmware, image->firmware);
+        take_firmware(f, d, image);
         d->updates = p->base.updates;
         return;
     }
@@ -179,8 +196,8 @@ static void check_base(struct finish *f, const struct base_draft *d, struct plac
     else if (d->image.text && d->verify.kind == VERIFY_NONE)
         finish_error(
             f, d->image.place, "base.verify",
-            "is missing: nothing is used unverified; say verify: {sha256: …}, {sha512: …} or "
-            "{checksums: URL}");
+            "is missing: nothing is used unverified; say verify: {sha256: …}, {sha512: …}, "
+            "{checksums: URL} or {openpgp: …}, or verify: lock");
     else if (d->bootstrap && d->verify.kind != VERIFY_NONE)
         finish_error(f, d->verify.place, "base.verify",
                      "goes with 'image'; packages are verified by their archive's signature");
@@ -204,6 +221,11 @@ void finish_base(struct finish *f)
     if (f->failed)
         return;
     check_base(f, d, node->place);
+    if (!verify_complete(&d->verify, f->binder->found, "base.verify"))
+        return;
+    base->firmware =
+        d->firmware.text && strcmp(d->firmware.text, "uefi") == 0 ? FIRMWARE_UEFI : FIRMWARE_BIOS;
+    f->firmware = base->firmware == FIRMWARE_UEFI ? "uefi" : "bios";
     base->kind = d->bootstrap ? BASE_BOOTSTRAP : BASE_IMAGE;
     base->image = d->image;
     base->image.text = finish_fill(f, d->image, "base.image", NULL);
@@ -212,20 +234,17 @@ void finish_base(struct finish *f)
             f->binder, "base.image", base->image.text,
             arena_printf(f->binder->arena, "%s:%u", d->image.place.file, d->image.place.line));
     base->verify = d->verify;
-    if (d->verify.kind == VERIFY_CHECKSUMS)
-        base->verify.checksums = finish_fill(
-            f, (struct text_at){d->verify.checksums, d->verify.place}, "base.verify", NULL);
+    finish_verify(f, &base->verify, "base.verify", NULL);
     base->format = d->format.text;
     base->os = either(d->os, d->bootstrap_os);
     base->suite = d->suite;
     base->packages = d->packages;
     base->mirror = d->mirror;
-    base->firmware =
-        d->firmware.text && strcmp(d->firmware.text, "uefi") == 0 ? FIRMWARE_UEFI : FIRMWARE_BIOS;
     base->seed = d->seed.text ? d->seed.text : "cloud-init";
     base->user = d->user.text;
     base->updates = d->updates;
     finish_updates(f, &base->updates, "base.updates", NULL);
+    f->firmware = NULL;
     base->init = d->init.text;
     if (!base->init && base->os.text)
         base->init = strcmp(base->os.text, "alpine") == 0 ? "openrc" : "systemd";

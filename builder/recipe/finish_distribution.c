@@ -63,9 +63,7 @@ static void add_sources(struct finish *f, const struct source_draft *drafts, siz
         if (!s.url.text)
             continue; /* reported */
         s.url.text = finish_fill(f, s.url, "sources", version);
-        if (s.verify.kind == VERIFY_CHECKSUMS)
-            s.verify.checksums = finish_fill(
-                f, (struct text_at){s.verify.checksums, s.verify.place}, "sources", version);
+        finish_verify(f, &s.verify, "sources", version);
         arena_append(f->binder->arena, items, count, s);
     }
     r->sources = items;

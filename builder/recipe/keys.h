@@ -37,6 +37,7 @@ struct type {
     const struct key *keys;   /* SHAPE_MAP: a record; ends in a NULL name */
     const char *scalar_key;   /* a scalar means a record with this key */
     const char *const *whole; /* a record that has one of these replaces an included one whole */
+    const char *const *whole_if_new; /* the same, where the included one has it not */
 
     const struct type *item; /* SHAPE_LIST, or SHAPE_MAP without `keys`: of the values */
     const struct type *name; /* SHAPE_MAP without `keys`: of the names */
@@ -99,7 +100,8 @@ struct image_draft { /* of a base profile, for one architecture */
     struct text_at arch;
     struct text_at image;
     struct verify verify;
-    struct text_at format, firmware;
+    struct text_at format;
+    struct text_list firmware; /* the first unless a recipe says another */
 };
 
 struct base_profile {
@@ -158,8 +160,14 @@ extern const struct type type_name, type_version, type_line, type_summary, type_
 extern const struct type type_packages, type_overlays, type_modules, type_service_names,
     type_nameservers, type_suites, type_guest_paths, type_members;
 /* Composite values that recipes and profiles share (composites.c). */
-extern const struct type type_verify, type_sources, type_sysctls, type_services, type_repositories,
-    type_files, type_directories, type_registries, type_commands, type_ports, type_bootstrap;
+extern const struct type type_verify, type_base_verify, type_sources, type_sysctls, type_services,
+    type_repositories, type_files, type_directories, type_registries, type_commands, type_ports,
+    type_bootstrap;
+
+/* False, with an error, if openpgp lacks what it cannot be without. For type_base_verify, which a
+ * profile may complete. */
+bool verify_complete(const struct verify *v, struct diagnostics *found, const char *path)
+    must_check;
 
 /* The key of that name, or NULL. */
 const struct key *keys_find(const struct key *keys, const char *name, size_t length);

@@ -3,6 +3,7 @@
 #include "recipe/bind.h"
 #include "recipe/check.h"
 #include "recipe/keys.h"
+#include "signature/openpgp.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -57,10 +58,14 @@ static void read_checksums(struct binder *b, const struct node *n, const char *p
     set_kind(b, n, path, v, VERIFY_CHECKSUMS);
     read_host_path(b, n, path, &text);
     v->checksums = text.text;
-    if (!b->partial && text_starts_with(n->text, "http://"))
-        diagnostics_warning(b->found, n->place, path,
-                            "plain http proves nothing: who stands between can change the file and "
-                            "its checksums; use https, or sha256");
+}
+
+static void read_signer(struct binder *b, const struct node *n, const char *path, void *out)
+{
+    char fingerprint[OPENPGP_FINGERPRINT_MAX];
+    (void)path;
+    if (openpgp_fingerprint(n->text, fingerprint))
+        *(const char **)out = arena_strdup(b->arena, fingerprint);
 }
 
 static const struct type type_sha256 = {.label = "64 hexadecimal digits",
@@ -79,31 +84,105 @@ static const struct type type_checksums = {.label = "URL or path",
                                            .shapes = SHAPE_SCALAR,
                                            .check = check_url_template,
                                            .read = read_checksums};
+static const struct type type_signer = {.label = "full fingerprint",
+                                        .shapes = SHAPE_SCALAR,
+                                        .scalars = SCALARS_NUMBERS,
+                                        .check = check_signer,
+                                        .read = read_signer};
+static const struct key openpgp_keys[] = {
+    {"fingerprint", &type_signer, offsetof(struct openpgp, fingerprint),
+     .help = "of the primary key that must have signed, in full",
+     .otherwise = "must be said, here or in the base's profile"},
+    {"signature", &type_url_or_path, offsetof(struct openpgp, signature),
+     .help = "the detached signature", .otherwise = "must be said, here or in the base's profile"},
+    {"key", &type_url_or_path, offsetof(struct openpgp, key),
+     .help = "the file that holds the public key; a path that is not there does no harm",
+     .otherwise = "`keys/FINGERPRINT.asc` or `.gpg` beside the recipe and in the folders in which "
+                  "names are looked up"},
+    END};
+static const struct type type_openpgp_map = {
+    .label = "map", .shapes = SHAPE_MAP, .keys = openpgp_keys};
+
+static void read_openpgp(struct binder *b, const struct node *n, const char *path, void *out)
+{
+    struct openpgp *o = arena_new_of(b->arena, struct openpgp);
+    bind_node(b, &type_openpgp_map, n, path, o);
+    o->place = n->place;
+    ((struct verify *)out)->openpgp = o;
+}
+
+static const struct type type_openpgp = {
+    .label = "map", .shapes = SHAPE_MAP, .keys = openpgp_keys, .read = read_openpgp};
 static const struct key verify_keys[] = {
     {"sha256", &type_sha256, 0, .help = "the SHA-256 digest that it must have"},
     {"sha512", &type_sha512, 0, .help = "the SHA-512 digest that it must have"},
     {"checksums", &type_checksums, 0,
      .help =
          "a file in the format of sha256sum or sha512sum, or with a bare digest, that lists it"},
-    {"openpgp", .help = "which OpenPGP key has signed the checksums",
-     .not_yet = "which OpenPGP key has signed the checksums; now use sha256, sha512 or checksums"},
-    {"lock", .help = "that the digest recorded in NAME.lock is enough",
-     .not_yet = "that the digest recorded in NAME.lock is enough; now use sha256, sha512 or "
-                "checksums"},
+    {"openpgp", &type_openpgp, 0,
+     .help = "which OpenPGP key must have signed: with `checksums` that file, else the thing "
+             "itself"},
     END};
+static const struct type type_verify_map = {
+    .label = "map", .shapes = SHAPE_MAP, .keys = verify_keys};
+
+static void read_verify(struct binder *b, const struct node *n, const char *path, void *out)
+{
+    struct verify *v = out;
+    if (n->kind == NODE_MAP)
+        bind_node(b, &type_verify_map, n, path, v);
+    else
+        set_kind(b, n, path, v, VERIFY_LOCK);
+    if (!v->openpgp)
+        return;
+    if (v->kind == VERIFY_NONE)
+        v->kind = VERIFY_OPENPGP;
+    else if (v->kind == VERIFY_DIGEST && !b->partial)
+        bind_error(b, v->openpgp->place, path,
+                   "one way to verify is enough: openpgp is for checksums, or alone");
+    v->place = v->openpgp->place;
+}
+
+static void check_verify(struct binder *b, const struct node *n, const char *path, void *out)
+{
+    const struct verify *v = out;
+    const struct node *checksums = n->kind == NODE_MAP ? node_get(n, "checksums") : NULL;
+    if (v->kind == VERIFY_NONE)
+        bind_error(b, n->place, path, "says nothing: give sha256, sha512, checksums or openpgp");
+    else if (checksums && !v->openpgp && text_starts_with(checksums->text, "http://"))
+        diagnostics_warning(b->found, checksums->place,
+                            arena_printf(b->arena, "%s.checksums", path),
+                            "plain http proves nothing: who stands between can change the file and "
+                            "its checksums; use https, or sha256");
+}
+
+bool verify_complete(const struct verify *v, struct diagnostics *found, const char *path)
+{
+    const struct openpgp *o = v->openpgp;
+    if (!o || (o->fingerprint && o->signature.text))
+        return true;
+    diagnostics_error(found, o->place, arena_printf(found->arena, "%s.openpgp", path),
+                      "'%s' is missing: %s", o->fingerprint ? "signature" : "fingerprint",
+                      o->fingerprint ? "the URL or path of the detached signature"
+                                     : "the full one of the primary key that must have signed");
+    return false;
+}
 
 static void finish_verify(struct binder *b, const struct node *n, const char *path, void *out)
 {
-    const struct verify *v = out;
-    if (v->kind == VERIFY_NONE)
-        bind_error(b, n->place, path, "says nothing: give sha256, sha512 or checksums");
+    check_verify(b, n, path, out);
+    if (!verify_complete(out, b->found, path))
+        b->errors++;
 }
 
-const struct type type_verify = {.label = "map: one way to verify",
-                                 .shapes = SHAPE_MAP,
-                                 .keys = verify_keys,
-                                 .finish = finish_verify,
-                                 .whole = CHOICES("sha256", "sha512", "checksums")};
+#define VERIFY(last)                                                                               \
+    {                                                                                              \
+        .label = "map with one way to verify, or the word", .shapes = SHAPE_SCALAR | SHAPE_MAP,    \
+        .choices = CHOICES("lock"), .keys = verify_keys, .read = read_verify, .finish = last,      \
+        .whole = CHOICES("sha256", "sha512"), .whole_if_new = CHOICES("checksums")                 \
+    }
+const struct type type_verify = VERIFY(finish_verify);
+const struct type type_base_verify = VERIFY(check_verify);
 
 /* --- sources ------------------------------------------------------------------------------------
  */

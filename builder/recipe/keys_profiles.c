@@ -116,16 +116,24 @@ static const struct type type_updates = {.label = "map: one service",
 /* --- bases ---------------------------------------------------------------------------------------
  */
 
+static const struct type type_firmwares = {.label = "firmware, or list of them",
+                                           .example = "[bios, uefi]",
+                                           .shapes = SHAPE_SCALAR | SHAPE_LIST,
+                                           .item = &type_firmware,
+                                           .item_size = sizeof(struct text_at),
+                                           .one_is_list = true};
 static const struct key image_keys[] = {
     {"image", &type_url_or_path, offsetof(struct image_draft, image),
-     .help = "the disk image; `@{arch}` (amd64) and `@{gnu_arch}` (x86_64) are filled in",
+     .help = "the disk image; `@{arch}` (amd64), `@{gnu_arch}` (x86_64) and `@{firmware}` are "
+             "filled in",
      .required = true},
     {"verify", &type_verify, offsetof(struct image_draft, verify), .help = "how it is verified",
      .required = true},
     {"format", &type_format, offsetof(struct image_draft, format), .help = "its format",
      .otherwise = "seen from its first bytes"},
-    {"firmware", &type_firmware, offsetof(struct image_draft, firmware),
-     .help = "what boots it; one that boots with both says bios", .fallback = "bios"},
+    {"firmware", &type_firmwares, offsetof(struct image_draft, firmware),
+     .help = "what boots it: the first, unless a recipe's `base.firmware` says another of them",
+     .fallback = "bios"},
     END};
 static const struct type type_image = {.label = "map", .shapes = SHAPE_MAP, .keys = image_keys};
 static const struct type type_images = {.label = "map of architectures",

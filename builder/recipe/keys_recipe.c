@@ -53,14 +53,15 @@ const struct type type_bootstrap = {
 static const struct key base_keys[] = {
     {"name", &type_name, BASE(name), .help = "a profile in recipes/bases/"},
     {"image", &type_url_or_path, BASE(image),
-     .help = "a disk image; `@{arch}` (amd64) and `@{gnu_arch}` (x86_64) are filled in"},
-    {"verify", &type_verify, BASE(verify),
+     .help = "a disk image; `@{arch}` (amd64), `@{gnu_arch}` (x86_64) and `@{firmware}` are filled "
+             "in"},
+    {"verify", &type_base_verify, BASE(verify),
      .help = "how the image is verified: nothing is used "
              "unverified"},
     {"format", &type_format, BASE(format), .help = "the image's format",
      .otherwise = "seen from its first bytes"},
     {"firmware", &type_firmware, BASE(firmware),
-     .help = "what boots it; a base that boots with both says bios",
+     .help = "what boots it, where the base leaves the choice",
      .otherwise = "as the profile says, else bios"},
     {"seed", &type_seed, BASE(seed), .help = "what reads the cidata ISO at first boot",
      .otherwise = "as the profile says, else cloud-init"},

@@ -28,6 +28,9 @@ static bool replaces_whole(const struct type *type, const struct node *below,
         if (new->kind == NODE_SCALAR && strcmp(new->text, old->text) != 0)
             return true;
     }
+    for (const char *const *name = type ? type->whole_if_new : NULL; name && *name; name++)
+        if (node_get(over, *name) && !node_get(below, *name))
+            return true;
     return false;
 }
 

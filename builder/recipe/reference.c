@@ -75,7 +75,7 @@ static void below(struct buffer *b, const struct key *k, const char *path, struc
     if (asprintf(&inner, "%s%s%s%s", path, *path ? "." : "", k->name, suffix) < 0)
         abort();
     for (size_t i = 0; i < done->count; i++) {
-        if (done->types[i] != type)
+        if (done->types[i]->keys != type->keys)
             continue;
         buffer_printf(b, "\n#### `%s`\n\nAs `%s`.\n", inner, done->paths[i]);
         return;

@@ -15,7 +15,7 @@ from helpers import ROOT, Ingot, run, write
 PLAIN = """\
 ingot: 1
 name: plain
-base: debian-bookworm
+base: debian-12
 files: [{path: /etc/motd, content: "of @{name}\\n"}]
 boot: {user: someone}
 """
@@ -78,7 +78,7 @@ def test_plan_explain(own, plain):
 
 
 def test_check_says_all_at_once(own, tmp_path):
-    bad = write(tmp_path / "bad.yaml", "ingot: 1\nname: a/b\nbase: debian-bookworm\ndiks: 8GB\n")
+    bad = write(tmp_path / "bad.yaml", "ingot: 1\nname: a/b\nbase: debian-12\ndiks: 8GB\n")
     done = own("check", bad)
     assert done.code == 3 and done.out == "", done
     assert f"{bad}:2:7: name:" in done.err and "did you mean 'disk'" in done.err, done
