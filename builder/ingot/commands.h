@@ -5,6 +5,7 @@
 #include "base/cli.h"
 
 extern const struct command command_new, command_check, command_plan, command_build,
-    command_inspect, command_cidata, command_cache, command_schema, command_config, command_doctor;
+    command_inspect, command_cidata, command_cache, command_schema, command_config, command_doctor,
+    command_updates;
 
 #endif
