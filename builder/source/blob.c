@@ -262,32 +262,37 @@ void blob_digests(struct new_blob *b, char sha256[DIGEST_HEX_MAX], char sha512[D
         digest_finish(b->sha512, sha512);
 }
 
-/* Its final mode, and times that a later change cannot happen to leave as they are. */
-static bool settle(const struct new_blob *b, struct stat *st)
+/* Its bytes on the disk, and a time that a later change cannot happen to leave as it is. */
+static bool settle(const struct new_blob *b)
 {
     const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = time(NULL) - 1}};
-    return fchmod(b->fd, BLOB_MODE) == 0 && futimens(b->fd, times) == 0 && fsync(b->fd) == 0 &&
-           fstat(b->fd, st) == 0;
+    return futimens(b->fd, times) == 0 && fsync(b->fd) == 0;
+}
+
+/* Until it has its name it can be written to: a file that was partly fetched is opened again. */
+static bool give_name(struct new_blob *b, const char *path, struct stat *st, struct error **err)
+{
+    autofree char *folder = path_dirname(path);
+    if (rename(b->temporary, path) < 0)
+        return error_errno(err, ERROR_HOST, errno, "cannot rename to %s", path);
+    free(b->temporary);
+    b->temporary = NULL;
+    if (fchmod(b->fd, BLOB_MODE) < 0 || fstat(b->fd, st) < 0 || close(take_fd(&b->fd)) < 0)
+        return error_errno(err, ERROR_HOST, errno, "%s", path);
+    return file_sync(folder, err);
 }
 
 bool blob_commit(struct new_blob *b, const char *sha256, struct error **err)
 {
-    autofree char *path = store_blob_path(b->store, sha256), *folder = path_dirname(path);
+    autofree char *path = store_blob_path(b->store, sha256);
     struct stat st;
     bool there;
-    autoclose int lock = -1;
     if (!is_stamped(b->store, sha256, &there)) {
-        if (!settle(b, &st) || close(take_fd(&b->fd)) < 0)
+        if (!settle(b))
             return error_errno(err, ERROR_HOST, errno, "cannot write into the cache %s",
                                store_root(b->store));
-        lock = lock_blob(b->store, sha256, err);
-        if (lock < 0)
-            return false;
-        if (rename(b->temporary, path) < 0)
-            return error_errno(err, ERROR_HOST, errno, "cannot rename to %s", path);
-        free(b->temporary);
-        b->temporary = NULL;
-        if (!file_sync(folder, err))
+        autoclose int lock = lock_blob(b->store, sha256, err);
+        if (lock < 0 || !give_name(b, path, &st, err))
             return false;
         stamp_write(b->store, sha256, &st);
     }

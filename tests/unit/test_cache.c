@@ -268,23 +268,186 @@ static void cleaning_up(void **state)
 
     const char *const keep[] = {kept, NULL};
     struct cache_gc_options o = {.days = 30, .keep = keep, .dry_run = true};
-    struct cache_item *removed;
-    size_t n;
-    assert_ok(cache_gc(s, &o, a, &removed, &n, &err));
-    assert_int_equal(n, 1);
-    assert_string_equal(removed[0].name, SHA_ABC);
+    struct cache_gc_result r;
+    assert_ok(cache_gc(s, &o, a, &r, &err));
+    assert_int_equal(r.removed_count, 1);
+    assert_string_equal(r.removed[0].name, SHA_ABC);
     assert_true(store_has(s, SHA_ABC));
+    assert_int_equal(access(left, F_OK), 0);
     o.dry_run = false;
-    assert_ok(cache_gc(s, &o, a, &removed, &n, &err));
-    assert_int_equal(n, 1);
+    assert_ok(cache_gc(s, &o, a, &r, &err));
+    assert_int_equal(r.removed_count, 1);
+    assert_int_equal(r.kept_count, 2);
     assert_false(store_has(s, SHA_ABC));
+    assert_int_equal(access(old, F_OK), -1);
     assert_true(store_has(s, kept));
     assert_null(store_recall(s, "abc"));
     assert_int_equal(access(left, F_OK), -1);
     assert_int_equal(access(busy, F_OK), 0);
-    o = (struct cache_gc_options){0};
-    assert_ok(cache_gc(s, &o, a, &removed, &n, &err));
+    o = (struct cache_gc_options){.days = CACHE_ANY_AGE};
+    assert_ok(cache_gc(s, &o, a, &r, &err));
+    assert_int_equal(r.removed_count, 0);
+    o.days = 0;
+    assert_ok(cache_gc(s, &o, a, &r, &err));
+    assert_int_equal(r.removed_count, 2);
+}
+
+static void put_layer(const char *dir, const char *key, const char *made_of, size_t kib)
+{
+    autofree char *layers = path_join(dir, "layers"), *folder = path_join(layers, key);
+    autofree char *disk = path_join(folder, "disk.raw"), *list = path_join(folder, "made-of");
+    autofree char *bytes = calloc(kib, 1024);
+    assert_ok(file_make_dirs(folder, 0700, &err));
+    memset(bytes, 'x', kib * 1024);
+    assert_ok(file_write(disk, bytes, kib * 1024, 0400, &err));
+    assert_ok(file_write(list, made_of, strlen(made_of), 0600, &err));
+}
+
+/* A blob stays as long as a layer that was made of it. */
+static void layers_keep_what_they_were_made_of(void **state)
+{
+    (void)state;
+    autotempdir char *dir = unit_temp_dir();
+    autostore struct store *s = store_in(dir);
+    autoarena struct arena *a = arena_new();
+    autofree char *layer = path_join(dir, "layers/" SHA_ZERO);
+    autofree char *stamp = path_join(dir, "stamps/" SHA_ABC);
+    struct cache_gc_options o = {.days = 30};
+    struct cache_gc_result r;
+    put_blob(s, "abc");
+    put_layer(dir, SHA_ZERO, SHA_ZERO "\n" SHA_ABC "\n", 1);
+    age(stamp, 40 * 24 * 3600);
+    assert_ok(cache_gc(s, &o, a, &r, &err));
+    assert_int_equal(r.removed_count, 0);
+    age(layer, 40 * 24 * 3600);
+    const char *const keep[] = {SHA_ZERO, NULL};
+    o.keep = keep;
+    assert_ok(cache_gc(s, &o, a, &r, &err));
+    assert_int_equal(r.removed_count, 0);
+    o.keep = NULL;
+    assert_ok(cache_gc(s, &o, a, &r, &err));
+    assert_int_equal(r.removed_count, 2);
+    assert_false(store_has(s, SHA_ABC));
+}
+
+/* The least recently used go first, and no more than must. */
+static void cleaning_up_by_size(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {
+        "1111111111111111111111111111111111111111111111111111111111111111",
+        "2222222222222222222222222222222222222222222222222222222222222222",
+        "3333333333333333333333333333333333333333333333333333333333333333",
+        "4444444444444444444444444444444444444444444444444444444444444444"};
+    autotempdir char *dir = unit_temp_dir();
+    autostore struct store *s = store_in(dir);
+    autoarena struct arena *a = arena_new();
+    for (size_t i = 0; i < COUNT(keys); i++) {
+        autofree char *layers = path_join(dir, "layers"), *layer = path_join(layers, keys[i]);
+        put_layer(dir, keys[i], "", 1000);
+        age(layer, (time_t)(i == 1 ? 100 : i) * 3600);
+    }
+    struct cache_gc_options o = {
+        .days = CACHE_ANY_AGE, .limited = true, .max_size = (uint64_t)2500 << 10};
+    struct cache_gc_result r;
+    assert_ok(cache_gc(s, &o, a, &r, &err));
+    assert_int_equal(r.removed_count, 2);
+    assert_string_equal(r.removed[0].name, keys[1]);
+    assert_string_equal(r.removed[1].name, keys[3]);
+    assert_true(r.kept_size <= o.max_size && r.removed_size > (uint64_t)1500 << 10);
+    o.max_size = 0;
+    const char *const keep[] = {keys[0], NULL};
+    o.keep = keep;
+    assert_ok(cache_gc(s, &o, a, &r, &err));
+    assert_int_equal(r.removed_count, 1);
+    assert_string_equal(r.removed[0].name, keys[2]);
+}
+
+#define LOCK_OF_ABC                                                                                \
+    "{\"ingot_lock\": 1, \"epoch\": 1704067200, \"amd64\": {\"sources\": "                         \
+    "{\"https://example.org/abc\": {\"sha256\": \"" SHA_ABC "\", \"bytes\": 3, \"verified\": "     \
+    "\"sha256\"}}}}\n"
+
+static void locks_keep_what_they_name(void **state)
+{
+    (void)state;
+    autotempdir char *dir = unit_temp_dir(), *project = unit_temp_dir();
+    autostore struct store *s = store_in(dir);
+    autoarena struct arena *a = arena_new();
+    autofree char *lock = path_join(project, "demo.lock");
+    struct cache_gc_options o = {.days = 0};
+    struct cache_gc_result r;
+    struct cache_item *items;
+    size_t n;
+    put_blob(s, "abc");
+    put_blob(s, "other");
+    assert_ok(file_write(lock, LOCK_OF_ABC, strlen(LOCK_OF_ABC), 0644, &err));
+    store_add_root(s, lock);
+    assert_ok(cache_list(s, a, &items, &n, &err));
     assert_int_equal(n, 2);
+    assert_true(items[0].locked && !items[1].locked);
+    assert_ok(cache_gc(s, &o, a, &r, &err));
+    assert_int_equal(r.removed_count, 1);
+    assert_int_equal(r.locked_count, 1);
+    assert_true(store_has(s, SHA_ABC));
+
+    /* One that cannot be read is not one that names nothing. */
+    assert_ok(file_write(lock, "{", 1, 0644, &err));
+    assert_fails(cache_gc(s, &o, a, &r, &err), ERROR_INPUT, "mend the file or remove it");
+    assert_true(store_has(s, SHA_ABC));
+    assert_ok(cache_list(s, a, &items, &n, &err));
+
+    /* Gone: it counts no longer, and coming back it does not count again by itself. */
+    assert_int_equal(unlink(lock), 0);
+    o.dry_run = true;
+    assert_ok(cache_gc(s, &o, a, &r, &err));
+    assert_int_equal(r.removed_count, 1);
+    assert_ok(file_write(lock, LOCK_OF_ABC, strlen(LOCK_OF_ABC), 0644, &err));
+    assert_ok(cache_gc(s, &o, a, &r, &err));
+    assert_int_equal(r.removed_count, 0);
+    assert_int_equal(unlink(lock), 0);
+    o.dry_run = false;
+    const char *const no_locks[] = {lock, NULL};
+    o.locks = no_locks;
+    assert_fails(cache_gc(s, &o, a, &r, &err), ERROR_INPUT, "demo.lock");
+    assert_ok(file_write(lock, LOCK_OF_ABC, strlen(LOCK_OF_ABC), 0644, &err));
+    assert_ok(cache_gc(s, &o, a, &r, &err));
+    assert_int_equal(r.removed_count, 0);
+    o.locks = NULL;
+    store_add_root(s, lock);
+    o.all = true;
+    assert_ok(cache_gc(s, &o, a, &r, &err));
+    assert_int_equal(r.removed_count, 1);
+}
+
+/* What is being fetched, and what may be resumed. */
+static void partial_files(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"old", "old and locked", "new"};
+    autotempdir char *dir = unit_temp_dir();
+    autostore struct store *s = store_in(dir);
+    autoarena struct arena *a = arena_new();
+    autofree char *folder = path_join(dir, "partial");
+    const char *paths[COUNT(names)];
+    assert_ok(file_make_dirs(folder, 0700, &err));
+    for (size_t i = 0; i < COUNT(names); i++) {
+        char hex[DIGEST_HEX_MAX];
+        digest_bytes(DIGEST_SHA256, names[i], strlen(names[i]), hex);
+        paths[i] = arena_printf(a, "%s/%s", folder, hex);
+        assert_ok(file_write(paths[i], "x", 1, 0600, &err));
+        if (i < 2)
+            age(paths[i], 4 * 24 * 3600);
+    }
+    autoclose int lock = store_lock(s, names[1], NULL, NULL);
+    assert_true(lock >= 0);
+    struct cache_gc_options o = {.days = CACHE_ANY_AGE};
+    struct cache_gc_result r;
+    assert_ok(cache_gc(s, &o, a, &r, &err));
+    assert_int_equal(access(paths[0], F_OK), -1);
+    assert_int_equal(access(paths[1], F_OK), 0);
+    assert_int_equal(access(paths[2], F_OK), 0);
+    assert_true(r.left_over > 0);
 }
 
 static void no_cleaning_under_a_build(void **state)
@@ -319,12 +482,11 @@ static void layers_are_cleaned_up(void **state)
         if (!stays[i])
             age(folder, 40 * 24 * 3600);
     }
-    struct cache_item *removed;
-    size_t n;
     struct cache_gc_options o = {.days = 30};
-    assert_ok(cache_gc(s, &o, a, &removed, &n, &err));
-    assert_int_equal(n, 1);
-    assert_string_equal(removed[0].name, SHA_ZERO);
+    struct cache_gc_result r;
+    assert_ok(cache_gc(s, &o, a, &r, &err));
+    assert_int_equal(r.removed_count, 1);
+    assert_string_equal(r.removed[0].name, SHA_ZERO);
     for (size_t i = 0; i < COUNT(files); i++) {
         autofree char *file = path_join(dir, files[i]), *folder = path_dirname(file);
         assert_int_equal(access(folder, F_OK) == 0, stays[i]);
@@ -342,6 +504,10 @@ int main(void)
         cmocka_unit_test(linking),
         cmocka_unit_test(listing_and_verifying),
         cmocka_unit_test(cleaning_up),
+        cmocka_unit_test(cleaning_up_by_size),
+        cmocka_unit_test(layers_keep_what_they_were_made_of),
+        cmocka_unit_test(locks_keep_what_they_name),
+        cmocka_unit_test(partial_files),
         cmocka_unit_test(layers_are_cleaned_up),
         cmocka_unit_test(no_cleaning_under_a_build),
     };
