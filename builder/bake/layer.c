@@ -1,5 +1,6 @@
 #include "bake/layer.h"
 
+#include "base/buffer.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/path.h"
@@ -71,13 +72,24 @@ bool layer_start(struct store *s, const char *from_raw, struct layer_work *w, st
     return !from_raw || copy_raw(from_raw, w->raw, 0600, err);
 }
 
+static bool write_made_of(const char *work, const char *const *made_of, struct error **err)
+{
+    autofree char *path = path_join(work, "made-of");
+    autobuffer struct buffer b = {0};
+    for (; made_of && *made_of; made_of++)
+        buffer_printf(&b, "%s\n", path_basename(*made_of));
+    return !b.size || file_write(path, b.data, b.size, 0600, err);
+}
+
 /* Renames a finished work folder to its key. One that stands there already was made by somebody
  * else from the same inputs, and stays. */
-static bool put(struct store *s, const char *work, const char *key, char **raw, struct error **err)
+static bool put(struct store *s, const char *work, const char *const *made_of, const char *key,
+                char **raw, struct error **err)
 {
     autofree char *folder = NULL;
     autofree char *disk = path_join(work, disk_name);
-    if (!layer_folder(s, key, &folder, err) || !file_sync(disk, err))
+    if (!layer_folder(s, key, &folder, err) || !write_made_of(work, made_of, err) ||
+        !file_sync(disk, err))
         return false;
     autoerror struct error *why = NULL;
     if (chmod(disk, 0400) < 0)
@@ -103,13 +115,13 @@ bool layer_save(struct store *s, const struct layer_work *w, const char *key, st
     if (!store_folder(s, "layers", &layers, err) || !file_temp_dir(layers, ".work-", &copy, err))
         return false;
     autofree char *disk = path_join(copy, disk_name);
-    return copy_raw(w->raw, disk, 0600, err) && put(s, copy, key, NULL, err);
+    return copy_raw(w->raw, disk, 0600, err) && put(s, copy, w->made_of, key, NULL, err);
 }
 
 bool layer_publish(struct store *s, struct layer_work *w, const char *key, char **raw,
                    struct error **err)
 {
-    if (!put(s, w->folder, key, raw, err))
+    if (!put(s, w->folder, w->made_of, key, raw, err))
         return false;
     free(w->folder);
     free(w->raw);

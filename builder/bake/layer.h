@@ -1,5 +1,6 @@
 /* Layers in the cache: layers/KEY/disk.raw, a sparse raw disk that is never written again, and
- * beside it what is derived from it (disk.zstd.qcow2). A layer is there whole or not at all.
+ * beside it what is derived from it (disk.zstd.qcow2) and made-of, the digests of the blobs that
+ * went into it, which stay in the cache as long as it does. A layer is there whole or not at all.
  */
 #ifndef INGOT_BAKE_LAYER_H
 #define INGOT_BAKE_LAYER_H
@@ -23,7 +24,9 @@ int layer_lock(struct store *s, const char *key, struct error **err) must_check;
  * Declare it `autolayer struct layer_work w = {0};`. */
 struct layer_work {
     char *folder;
-    char *raw; /* folder/disk.raw */
+    char *raw;                  /* folder/disk.raw */
+    const char *const *made_of; /* blobs (their digests or paths) that go into it, NULL at the end;
+                                   or NULL. Not owned */
 };
 /* Starts from a copy of a raw disk (reflink, else sparse), or with NULL from nothing. */
 bool layer_start(struct store *s, const char *from_raw, struct layer_work *w, struct error **err)

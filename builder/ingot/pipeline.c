@@ -189,6 +189,9 @@ static bool make_base_image(struct pipeline *p, struct layer_work *w, struct err
     if (!layer_start(p->session->store, NULL, w, err) ||
         !image_to_raw(blob, base->format, w->raw, err))
         return error_wrap(err, "base: %s", base->image.text);
+    const char **made_of = arena_alloc(p->arena, 2 * sizeof *made_of);
+    made_of[0] = arena_strdup(p->arena, p->base_digest);
+    w->made_of = made_of;
     return true;
 }
 

@@ -125,6 +125,7 @@ static bool install(struct pipeline *p, struct error **err)
         .tmp = tmp,
     };
     size_t n = p->resolution ? p->resolution->count : 0;
+    p->system.made_of = p->package_files;
     progress_step("install %zu package%s", n, n == 1 ? "" : "s");
     return bake_install(p->appliance, &step, err);
 }
