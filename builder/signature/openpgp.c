@@ -325,10 +325,15 @@ static struct judgement judge(gpgme_ctx_t c, gpgme_signature_t sig, const char *
     if (j.verdict == VERDICT_NO_KEY)
         return j;
     enum verdict of_key = judge_key(c, sig->fpr, wanted, &j);
+    char full[OPENPGP_FINGERPRINT_MAX];
     if (of_key == VERDICT_NO_KEY || of_key == VERDICT_SIGNER)
         j.verdict = of_key;
     else if (j.verdict == VERDICT_GOOD && of_key != VERDICT_GOOD)
         j.verdict = of_key;
+    /* Of a good one VALIDSIG says the full fingerprint; of others there may be only a key id. */
+    if (j.verdict == VERDICT_GOOD &&
+        (!sig->fpr || !openpgp_fingerprint(sig->fpr, full) || sig->wrong_key_usage))
+        j.verdict = VERDICT_OTHER;
     const char *digest = gpgme_hash_algo_name(sig->hash_algo);
     if (j.verdict == VERDICT_GOOD && !is_strong(sig->hash_algo))
         j.verdict = VERDICT_WEAK;
@@ -425,8 +430,7 @@ static bool verify_in(gpgme_ctx_t c, const struct openpgp_check *k, const char *
     struct judgement best = {.verdict = VERDICT_OTHER};
     gpgme_strerror_r(e, best.why, sizeof best.why);
     size_t count = 0;
-    /* gpgme_get_key overwrites no verify result, but the result lives only until the context's next
-     * operation: hold it. */
+    /* It lives until the context's next operation, and judging looks up keys. */
     gpgme_result_ref(r);
     for (gpgme_signature_t s = r ? r->signatures : NULL; s && !e; s = s->next, count++) {
         struct judgement j = judge(c, s, wanted);
@@ -436,9 +440,11 @@ static bool verify_in(gpgme_ctx_t c, const struct openpgp_check *k, const char *
     gpgme_result_unref(r);
     if (best.verdict == VERDICT_GOOD)
         return true;
-    if (!e && count == 0)
-        return error_set(err, ERROR_TRUST, "%s: the file %s holds no signature", k->what,
-                         signature_name(k));
+    if (count == 0 && (!e || gpgme_err_code(e) == GPG_ERR_NO_DATA))
+        return error_set(err, ERROR_TRUST,
+                         "%s: the file %s holds no signature: fetch it again, or correct "
+                         "verify.openpgp.signature",
+                         k->what, signature_name(k));
     return refuse(k, wanted, &best, err);
 }
 
