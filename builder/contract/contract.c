@@ -129,7 +129,11 @@ json_t *contract_to_json(const struct contract *c)
     json_t *seed = json_object();
     json_set_string(seed, "kind", c->seed.kind);
     json_set_string(seed, "label", c->seed.label);
+    if (c->seed.secret)
+        json_set_bool(seed, "secret", true);
     json_set(j, "seed", seed);
+    if (c->contains_secrets)
+        json_set_bool(j, "contains_secrets", true);
     json_set_bool(j, "agent", c->agent);
     json_t *users = json_array(), *packages = json_array();
     if (c->user)
@@ -455,7 +459,9 @@ bool contract_from_json(struct arena *a, const json_t *j, const char *name,
     c->seed.kind = "none";
     if (!get_object(&r, j, "seed", &seed) || !get_text(&r, seed, "label", false, &c->seed.label) ||
         !get_text(&r, seed, "kind", false, &c->seed.kind) ||
-        !one_of(&r, "seed.kind", c->seed.kind, kinds))
+        !one_of(&r, "seed.kind", c->seed.kind, kinds) ||
+        !get_bool(&r, seed, "secret", &c->seed.secret) ||
+        !get_bool(&r, j, "contains_secrets", &c->contains_secrets))
         return false;
     if (!read_files(&r, j, c) || !read_needs(&r, j, c) || !get_bool(&r, j, "agent", &c->agent) ||
         !read_users(&r, j, c) || !read_ports(&r, j, c) ||

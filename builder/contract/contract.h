@@ -55,7 +55,9 @@ struct contract {
     struct {
         const char *label; /* "cidata" */
         const char *kind;  /* "cloud-init", "tiny-cloud", "none" */
+        bool secret;       /* the seed's ISO holds a password's hash or a token */
     } seed;
+    bool contains_secrets; /* the disk has secrets in it */
     bool agent;
     const char *user; /* login name, or NULL */
     const struct contract_port *ports;

@@ -71,7 +71,7 @@ bool image_write(const struct plan *p, const struct contract_file *files, size_t
         .os = {f->os, f->os_version, f->pretty_name, init_names[f->init]},
         .files = files,
         .file_count = file_count,
-        .seed = {"cidata", f->seed},
+        .seed = {"cidata", f->seed, r->boot.password_hash_file.text != NULL},
         .agent = true,
         .user = r->boot.user.text ? r->boot.user.text : r->base.user,
         .distribution = {r->distribution.name.text ? r->distribution.name.text : "none",

@@ -29,7 +29,8 @@ static struct contract full(void)
         .memory_share = 50,
         .memory_min = (uint64_t)1 << 30,
         .memory_max = (uint64_t)8 << 30,
-        .seed = {"cidata", "cloud-init"},
+        .seed = {"cidata", "cloud-init", true},
+        .contains_secrets = true,
         .agent = true,
         .user = "debian",
         .ports = ports,
@@ -59,6 +60,7 @@ static void round_trip(void **state)
     assert_int_equal(back->recommended.memory, (uint64_t)2 << 30);
     assert_string_equal(back->user, "debian");
     assert_true(back->agent && back->distribution.api_settable);
+    assert_true(back->seed.secret && back->contains_secrets);
 }
 
 static void least(void **state)
