@@ -7,6 +7,8 @@
 #include "base/text.h"
 #include "resolve/apt_indexes.h"
 #include "resolve/apt_key.h"
+#include "resolve/apt_proxy.h"
+#include "resolve/apt_status.h"
 #include "resolve/guest_sources.h"
 
 #include <ctype.h>
@@ -15,6 +17,7 @@
 #include <string.h>
 
 #define SOURCES_MAX (1 << 20)
+#define STATUS_MAX (64 << 20)
 #define UPDATE_SECONDS 900
 #define INSTALL_SECONDS 120
 
@@ -26,9 +29,11 @@ struct apt {
     struct arena *arena;
     const struct apt_request *request;
     struct guest_sources sources;
-    const char *root;  /* absolute folder of the guest's files */
-    const char *state; /* absolute folder of this state */
-    const char *conf;  /* APT_CONFIG=… */
+    bool unlocked;          /* leave the locked packages aside */
+    const char *root;       /* absolute folder of the guest's files */
+    const char *state;      /* absolute folder of this state */
+    const char *conf;       /* APT_CONFIG=… */
+    const char *proxies[2]; /* of the host's apt: http_proxy=…, https_proxy=…; or NULL */
 };
 
 /* --- sources ------------------------------------------------------------------------------------
@@ -214,12 +219,27 @@ static bool add_repositories(struct apt *s, struct buffer *text, struct error **
     return true;
 }
 
+/* The guest's package status, with what is locked as if it were installed. */
+static bool write_status(struct apt *s, struct error **err)
+{
+    const struct apt_request *r = s->request;
+    autofree char *path = path_join(s->root, "var/lib/dpkg/status"), *text = NULL;
+    autobuffer struct buffer status = {0};
+    size_t size;
+    return file_read(path, STATUS_MAX, &text, &size, err) &&
+           apt_lock_status(text, r->locked, r->locked_files, s->unlocked ? 0 : r->locked_count,
+                           &status, err) &&
+           write_state_file(s, "etc/status", &status, err);
+}
+
 static bool write_configuration(struct apt *s, struct error **err)
 {
     autobuffer struct buffer c = {0}, sources = {0};
     guest_sources_write(&s->sources, s->root, &sources);
     if (!add_repositories(s, &sources, err) ||
         !write_state_file(s, "etc/all.sources", &sources, err))
+        return false;
+    if (!write_status(s, err))
         return false;
     autofree char *parts = path_join(s->root, "etc/apt/preferences.d");
     autofree char *none = path_join(s->state, "etc/none");
@@ -236,7 +256,7 @@ static bool write_configuration(struct apt *s, struct error **err)
                   "Dir::Etc::preferences \"%2$s/etc/apt/preferences\";\n"
                   "Dir::Etc::preferencesparts \"%3$s\";\n"
                   "Dir::State \"%1$s\";\nDir::State::lists \"%1$s/lists\";\n"
-                  "Dir::State::status \"%2$s/var/lib/dpkg/status\";\n"
+                  "Dir::State::status \"%1$s/etc/status\";\n"
                   "Dir::State::extended_states \"%2$s/var/lib/apt/extended_states\";\n"
                   "Dir::Cache \"%1$s/cache\";\nDir::Cache::archives \"%1$s/cache/archives\";\n"
                   "Dir::Log \"%1$s/log\";\n",
@@ -325,13 +345,27 @@ static bool explain(const struct process_result *r, enum error_kind otherwise, s
 static bool run_apt(struct apt *s, const char *const *argv, unsigned seconds,
                     enum error_kind otherwise, struct process_result *result, struct error **err)
 {
-    const char *const env[] = {s->conf, "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive", NULL};
+    const char *env[6] = {s->conf, "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive"};
+    for (size_t i = 0, used = 3; i < COUNT(s->proxies); i++)
+        if (s->proxies[i])
+            env[used++] = s->proxies[i];
     struct process p = {.argv = argv, .env = env, .timeout_seconds = seconds, .log_output = true};
     if (!process_run(&p, result, err))
         return false;
     bool failed = result->status != 0 ||
                   (result->err.size && strstr(result->err.data, "index files failed to download"));
     return !failed || explain(result, otherwise, err);
+}
+
+/* A proxy of the host's apt is where the way out is; it is the one host setting that counts. */
+static void ask_proxies(struct apt *s)
+{
+    static const char *const schemes[] = {"http", "https"};
+    for (size_t i = 0; i < COUNT(schemes); i++) {
+        autofree char *found = apt_host_proxy(schemes[i]);
+        if (found)
+            s->proxies[i] = arena_printf(s->arena, "%s_proxy=%s", schemes[i], found);
+    }
 }
 
 static bool update(struct apt *s, struct error **err)
@@ -363,61 +397,6 @@ static bool pin_indexes(struct apt *s, struct resolution *r, struct error **err)
 /* --- what apt says
  * ---------------------------------------------------------------------------------- */
 
-static bool bad_line(const char *line, struct error **err)
-{
-    return error_set(err, ERROR_INPUT, "apt-get says what is not understood: '%.200s'", line);
-}
-
-/* NAME_VERSION_ARCH.deb, as apt names the files that it keeps: `:` of an epoch is %3a. */
-static bool split_filename(struct arena *a, const char *filename, struct package *p)
-{
-    const char *version = strchr(filename, '_'), *arch = strrchr(filename, '_');
-    if (!version || arch == version || !text_ends_with(filename, ".deb"))
-        return false;
-    for (const char *c = filename; *c; c++)
-        if (!isalnum((unsigned char)*c) && !strchr("+-.~_%", *c))
-            return false;
-    p->filename = filename;
-    p->name = arena_strndup(a, filename, (size_t)(version - filename));
-    char *v = arena_strndup(a, version + 1, (size_t)(arch - version) - 1);
-    char *colon = strstr(v, "%3a");
-    if (colon) {
-        *colon = ':';
-        memmove(colon + 1, colon + 3, strlen(colon + 3) + 1);
-    }
-    p->version = v;
-    p->architecture = arena_strndup(a, arch + 1, strlen(arch + 1) - 4);
-    return *p->name && isalnum((unsigned char)*p->name) && *p->version && *p->architecture;
-}
-
-bool apt_parse_uri(struct arena *a, const char *line, struct package *out, struct error **err)
-{
-    static const char *const schemes[] = {"http://", "https://", "file:/"};
-    *out = (struct package){.digest_kind = DIGEST_SHA256};
-    const char *end = *line == '\'' ? strchr(line + 1, '\'') : NULL;
-    if (!end || end[1] != ' ')
-        return bad_line(line, err);
-    out->url = arena_strndup(a, line + 1, (size_t)(end - line) - 1);
-    bool known = false;
-    for (size_t i = 0; i < COUNT(schemes); i++)
-        known |= text_starts_with(out->url, schemes[i]);
-    char *save = NULL, *rest = arena_strdup(a, end + 2);
-    const char *filename = strtok_r(rest, " ", &save);
-    const char *size = strtok_r(NULL, " ", &save), *hash = strtok_r(NULL, " ", &save);
-    if (!known || !filename || !size || !split_filename(a, filename, out))
-        return bad_line(line, err);
-    char *digits = NULL;
-    errno = 0;
-    out->size = strtoull(size, &digits, 10);
-    if (errno || *digits || !isdigit((unsigned char)*size))
-        return bad_line(line, err);
-    if (!hash || !text_starts_with(hash, "SHA256:") || !digest_is_valid(DIGEST_SHA256, hash + 7))
-        return error_set(err, ERROR_TRUST, "there is no SHA-256 of the package %s in its index",
-                         out->name);
-    out->digest = hash + 7;
-    return true;
-}
-
 static bool is_wanted(const struct apt_request *r, const char *name)
 {
     for (size_t i = 0; r->wanted[i]; i++) {
@@ -433,6 +412,16 @@ static int by_name(const void *x, const void *y)
     const struct package *a = x, *b = y;
     int order = strcmp(a->name, b->name);
     return order ? order : strcmp(a->architecture, b->architecture);
+}
+
+/* Essential and required packages of the suite itself, as mmdebstrap(1) selects them; the version
+ * is then apt's candidate, which may be the security archive's. */
+static const char *base_pattern(struct apt *s, const char *suite)
+{
+    return arena_printf(s->arena,
+                        "?narrow(?or(?archive(^%1$s$),?codename(^%1$s$)),?architecture(%2$s),"
+                        "?or(?essential,?priority(required)))",
+                        suite, s->request->architecture);
 }
 
 static bool read_uris(struct apt *s, char *text, struct resolution *out, struct error **err)
@@ -473,12 +462,64 @@ static bool list_uris(struct apt *s, size_t count, struct resolution *out, struc
 {
     static const char *const fixed[] = {"apt-get",      "-qq",         "-y",
                                         "--print-uris", "--no-remove", "install"};
-    const char **argv = arena_alloc(s->arena, (COUNT(fixed) + count + 1) * sizeof *argv);
+    const char *suite = s->request->bootstrap_suite;
+    const char **argv = arena_alloc(s->arena, (COUNT(fixed) + count + 3) * sizeof *argv);
     memcpy(argv, fixed, sizeof fixed);
     memcpy(argv + COUNT(fixed), s->request->wanted, count * sizeof *argv);
+    if (suite) {
+        argv[COUNT(fixed) + count] = "apt";
+        argv[COUNT(fixed) + count + 1] = base_pattern(s, suite);
+    }
     autoresult struct process_result result = {0};
     return run_apt(s, argv, INSTALL_SECONDS, ERROR_INPUT, &result, err) &&
            read_uris(s, result.out.data, out, err);
+}
+
+/* What the pattern alone names was asked for too: `download` goes no further than that. */
+static bool mark_base(struct apt *s, struct resolution *made, struct error **err)
+{
+    const char *const argv[] = {
+        "apt-get", "-qq", "--print-uris", "download", base_pattern(s, s->request->bootstrap_suite),
+        NULL};
+    autoresult struct process_result result = {0};
+    struct resolution named = {0};
+    if (!run_apt(s, argv, INSTALL_SECONDS, ERROR_INPUT, &result, err) ||
+        !read_uris(s, result.out.data, &named, err))
+        return false;
+    struct package *all = arena_memdup(s->arena, made->packages, made->count * sizeof *all);
+    for (size_t i = 0; i < made->count; i++) {
+        all[i].automatic = all[i].automatic && strcmp(all[i].name, "apt") != 0;
+        for (size_t k = 0; k < named.count && all[i].automatic; k++)
+            all[i].automatic = strcmp(all[i].name, named.packages[k].name) != 0;
+    }
+    made->packages = all;
+    return true;
+}
+
+/* With packages locked: could it be done without the lock? */
+static bool explain_locked(struct apt *s, size_t count, struct error **err)
+{
+    struct resolution unlocked = {0};
+    autoerror struct error *ignored = NULL;
+    s->unlocked = true;
+    if (!write_configuration(s, &ignored) || !list_uris(s, count, &unlocked, &ignored))
+        return false;
+    autoerror struct error *why = take_ptr(*err);
+    return error_set(
+        err, ERROR_CHANGED,
+        "the packages that are wanted contradict the locked versions of others (`ingot "
+        "lock --update` resolves all of them anew): %s",
+        error_text(why));
+}
+
+static bool list_packages(struct apt *s, size_t count, struct resolution *out, struct error **err)
+{
+    if (!list_uris(s, count, out, err)) {
+        if (s->request->locked_count && *err && error_kind(*err) == ERROR_INPUT)
+            return explain_locked(s, count, err);
+        return false;
+    }
+    return !s->request->bootstrap_suite || mark_base(s, out, err);
 }
 
 bool apt_resolve(struct arena *a, const struct apt_request *r, const struct resolution **out,
@@ -494,12 +535,16 @@ bool apt_resolve(struct arena *a, const struct apt_request *r, const struct reso
     if (!check_wanted(r, &count, err))
         return false;
     *out = made;
-    if (!count)
+    if (!count && !r->bootstrap_suite)
         return true;
     autofree char *root = path_absolute(".", r->guest);
-    struct apt s = {.arena = a, .request = r, .sources = {.arena = a}, .root = root};
+    struct apt s = {.arena = a,
+                    .request = r,
+                    .sources = {.arena = a, .local = r->bootstrap_suite != NULL},
+                    .root = root};
     autoclose int lock = -1;
+    ask_proxies(&s);
     return read_guest_sources(&s, err) && make_state(&s, &lock, err) &&
            write_configuration(&s, err) && (r->offline || update(&s, err)) &&
-           pin_indexes(&s, made, err) && list_uris(&s, count, made, err);
+           pin_indexes(&s, made, err) && list_packages(&s, count, made, err);
 }

@@ -102,7 +102,9 @@ static bool usable_uris(struct parser *p, const char *list, const char **out, st
         if (text_starts_with(uri, mirror_file)) {
             if (!read_mirrors(p, uri + strlen(mirror_file), &kept, err))
                 return false;
-        } else if (is_web(uri)) {
+        } else if (p->sources->local && text_starts_with(uri, "copy:/")) {
+            buffer_printf(&kept, "%sfile:%s", kept.size ? " " : "", uri + strlen("copy:"));
+        } else if (is_web(uri) || (p->sources->local && text_starts_with(uri, "file:/"))) {
             buffer_printf(&kept, "%s%s", kept.size ? " " : "", uri);
         } else {
             log_info("%s of the base: %s is not used, only http and https are", p->name, uri);

@@ -25,6 +25,7 @@ struct guest_sources {
     struct arena *arena;
     struct guest_source *items;
     size_t count;
+    bool local; /* the sources are the host's own: file: and copy: count too, both as file: */
 };
 
 /* Adds what a file of the guest says. name is for messages; with deb822 the text is a .sources

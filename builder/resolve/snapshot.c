@@ -1,10 +1,10 @@
 #include "resolve/snapshot.h"
 
 #include "base/text.h"
+#include "resolve/deb822.h"
 
 #include <ctype.h>
 #include <string.h>
-#include <strings.h>
 
 #define PLACEHOLDER "@SNAPSHOTID@"
 
@@ -20,23 +20,6 @@ static const struct {
     {"Origin", "Ubuntu", "https://snapshot.ubuntu.com/ubuntu/" PLACEHOLDER "/", false},
 };
 
-/* The value of a field that stands on one line, without blanks around it; NULL: not there. */
-static const char *field_of(struct arena *a, const char *text, const char *name)
-{
-    size_t n = strlen(name);
-    for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n') {
-        if (strncasecmp(line, name, n) != 0 || line[n] != ':')
-            continue;
-        const char *value = line + n + 1;
-        value += strspn(value, " \t");
-        size_t length = strcspn(value, "\r\n");
-        while (length && strchr(" \t", value[length - 1]))
-            length--;
-        return arena_strndup(a, value, length);
-    }
-    return NULL;
-}
-
 bool snapshot_is_template(const char *url)
 {
     if (!text_starts_with(url, "https://") && !text_starts_with(url, "http://"))
@@ -49,9 +32,9 @@ bool snapshot_is_template(const char *url)
 
 const char *snapshot_template(struct arena *a, const char *release)
 {
-    const char *said = field_of(a, release, "Snapshots"), *by_origin = NULL;
+    const char *said = deb822_field(a, release, "Snapshots"), *by_origin = NULL;
     for (size_t i = 0; i < COUNT(services); i++) {
-        const char *value = field_of(a, release, services[i].field);
+        const char *value = deb822_field(a, release, services[i].field);
         if (!value || strcmp(value, services[i].value) != 0)
             continue;
         if (services[i].overrides)

@@ -82,17 +82,25 @@ struct world {
     struct text_at component;
 };
 
-static void build(struct world *w, const char *name, const char *depends)
+static void build_version(struct world *w, const char *name, const char *version,
+                          const char *fields, const char *deb)
 {
-    autofree char *control = NULL, *tree = path_join(w->dir, name), *deb = NULL;
+    autofree char *control = NULL, *tree = path_join(w->dir, name);
     if (asprintf(&control,
-                 "Package: %s\nVersion: 1:1.0-1\nArchitecture: all\nMaintainer: T <t@e.invalid>\n"
+                 "Package: %s\nVersion: %s\nArchitecture: all\nMaintainer: T <t@e.invalid>\n"
                  "%sDescription: test\n",
-                 name, depends) < 0 ||
-        asprintf(&deb, "%s/pool/%s_1.0-1_all.deb", w->repo, name) < 0)
+                 name, version, fields) < 0)
         abort();
     put(tree, "DEBIAN/control", control);
     run(w->dir, w->home, NULL, "dpkg-deb", "--root-owner-group", "-b", tree, deb, NULL);
+}
+
+static void build(struct world *w, const char *name, const char *fields)
+{
+    autofree char *deb = NULL;
+    if (asprintf(&deb, "%s/pool/%s_1.0-1_all.deb", w->repo, name) < 0)
+        abort();
+    build_version(w, name, "1:1.0-1", fields, deb);
 }
 
 /* A paragraph of Packages. */
@@ -121,7 +129,8 @@ static void release(struct world *w, const char *signer)
     autobuffer struct buffer text = {0};
     buffer_printf(&text,
                   "Origin: Test\nSuite: test\nCodename: test\nArchitectures: amd64\n"
-                  "Components: main\nDate: Sat, 01 Jan 2022 00:00:00 UTC\nSHA256:\n %s %llu %s\n",
+                  "Components: main\nSnapshots: https://snapshot.example/@SNAPSHOTID@\nDate: Sat, "
+                  "01 Jan 2022 00:00:00 UTC\nSHA256:\n %s %llu %s\n",
                   hex, (unsigned long long)size, packages);
     put(folder, "Release", text.data);
     run(folder, w->home, NULL, "gpg", "--batch", "--yes", "-q", "-u", signer, "--clearsign", "-o",
@@ -156,8 +165,14 @@ static void setup(struct world *w)
     build(w, "test-main", "Depends: test-part\nRecommends: test-extra\n");
     build(w, "test-part", "");
     build(w, "test-extra", "");
+    build(w, "test-strict", "Depends: test-part (>= 1:1.0-1)\n");
+    build(w, "test-essential", "Essential: yes\nDepends: test-part\n");
+    build(w, "test-required", "Priority: required\n");
+    build(w, "apt", "");
     autobuffer struct buffer packages = {0};
-    static const char *const names[] = {"test-main", "test-part", "test-extra"};
+    static const char *const names[] = {"test-main",   "test-part",      "test-extra",
+                                        "test-strict", "test-essential", "test-required",
+                                        "apt"};
     for (size_t i = 0; i < COUNT(names); i++)
         describe(w, names[i], &packages);
     put(w->repo, "dists/test/main/binary-amd64/Packages", packages.data);
@@ -186,16 +201,21 @@ static void teardown(struct world *w)
     free(w->url);
 }
 
+static struct apt_request request(struct world *w, const char *const *wanted, bool recommends)
+{
+    return (struct apt_request){.guest = w->guest,
+                                .work = w->work,
+                                .architecture = "amd64",
+                                .wanted = wanted,
+                                .recommends = recommends,
+                                .repositories = &w->package_repository,
+                                .repository_count = 1};
+}
+
 static bool resolve(struct world *w, struct arena *a, const char *const *wanted, bool recommends,
                     const struct resolution **out, struct error **err)
 {
-    const struct apt_request r = {.guest = w->guest,
-                                  .work = w->work,
-                                  .architecture = "amd64",
-                                  .wanted = wanted,
-                                  .recommends = recommends,
-                                  .repositories = &w->package_repository,
-                                  .repository_count = 1};
+    const struct apt_request r = request(w, wanted, recommends);
     return apt_resolve(a, &r, out, err);
 }
 
@@ -228,6 +248,75 @@ static void check_good(struct world *w, struct arena *a)
         "Maintainer: x\nDescription: x\n\n");
     assert_ok(resolve(w, a, wanted, false, &r, &err));
     assert_int_equal(r->count, 1);
+}
+
+/* Pinned packages are as if installed, whatever the archive has now. */
+static void check_locked(struct world *w, struct arena *a)
+{
+    static const char *const wanted[] = {"test-main", NULL},
+                             *const strict[] = {"test-strict", NULL},
+                             *const other[] = {"test-part=1:1.0-1", NULL};
+    autofree char *deb = path_join(w->dir, "old.deb"),
+                  *kept = path_join(w->repo, "pool/test-part_1.0-1_all.deb");
+    build_version(w, "test-part", "1:0.5-1", "", deb);
+    const struct package locked = {
+        .name = "test-part", .version = "1:0.5-1", .architecture = "all"};
+    const char *const files[] = {deb, NULL}, *const wrong[] = {kept, NULL};
+    const struct resolution *made = NULL;
+    struct apt_request r = request(w, wanted, false);
+    r.locked = &locked;
+    r.locked_files = files;
+    r.locked_count = 1;
+    assert_ok(apt_resolve(a, &r, &made, &err));
+    assert_int_equal(made->count, 1);
+    assert_string_equal(made->packages[0].name, "test-main");
+    /* Also one that the base has in another version. */
+    put(w->guest, "var/lib/dpkg/status",
+        "Package: test-part\nStatus: install ok installed\nVersion: 1:0.1-1\nArchitecture: all\n"
+        "Maintainer: x\nDescription: x\n\n");
+    assert_ok(apt_resolve(a, &r, &made, &err));
+    assert_int_equal(made->count, 1);
+    r.wanted = strict;
+    assert_fails(apt_resolve(a, &r, &made, &err), ERROR_CHANGED, "ingot lock --update");
+    r.wanted = other;
+    assert_fails(apt_resolve(a, &r, &made, &err), ERROR_CHANGED, "ingot lock --update");
+    static const char *const missing[] = {"test-absent", NULL};
+    r.wanted = missing;
+    assert_fails(apt_resolve(a, &r, &made, &err), ERROR_INPUT, "test-absent");
+    r.wanted = wanted;
+    r.locked_files = wrong;
+    assert_fails(apt_resolve(a, &r, &made, &err), ERROR_INPUT,
+                 "is not the package test-part 1:0.5-1 all");
+    put(w->guest, "var/lib/dpkg/status", "");
+}
+
+/* A system made anew: what is essential and required, and apt, beside what is wanted. */
+static void check_bootstrap(struct world *w, struct arena *a)
+{
+    static const char *const wanted[] = {"test-main", NULL};
+    static const struct {
+        const char *name;
+        bool automatic;
+    } expected[] = {{"apt", false},
+                    {"test-essential", false},
+                    {"test-main", false},
+                    {"test-part", true},
+                    {"test-required", false}};
+    const struct resolution *made = NULL;
+    struct apt_request r = request(w, wanted, false);
+    r.bootstrap_suite = "test";
+    assert_ok(apt_resolve(a, &r, &made, &err));
+    assert_int_equal(made->count, COUNT(expected));
+    for (size_t i = 0; i < COUNT(expected); i++) {
+        assert_string_equal(made->packages[i].name, expected[i].name);
+        assert_int_equal(made->packages[i].automatic, expected[i].automatic);
+    }
+    assert_int_equal(made->index_count, 1);
+    autofree char *archive = NULL;
+    if (asprintf(&archive, "%s/", w->url) < 0)
+        abort();
+    assert_string_equal(made->indexes[0].archive, archive);
+    assert_string_equal(made->indexes[0].snapshot, "https://snapshot.example/@SNAPSHOTID@/");
 }
 
 static void check_names(struct world *w, struct arena *a)
@@ -286,6 +375,8 @@ static void test_resolve(void **state)
     struct world w = {.dir = dir};
     setup(&w);
     check_good(&w, a);
+    check_locked(&w, a);
+    check_bootstrap(&w, a);
     check_names(&w, a);
     check_trust(&w, a);
     teardown(&w);
