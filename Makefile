@@ -129,9 +129,11 @@ demo: deps
 	@$(MAKE) --no-print-directory all
 	@tests/demo --build $(O) $(RECIPE)
 
+# PART=bake or PART=fetch: only that.
+PART ?= all
 bench: test-deps
 	@$(MAKE) --no-print-directory all
-	@tests/bench/bench.py --build $(O)
+	@tests/bench/bench.py --build $(O) --part $(PART)
 
 C_FILES = $(shell git ls-files -co --exclude-standard 'builder/*.[ch]' 'tests/*.[ch]')
 # cppcheck knows no cleanup attributes (leaks); readdir, getpwuid, getgrnam are called by one thread;

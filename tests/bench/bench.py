@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Compares ingot with what people do today: cp, qemu-img resize, virt-customize, xorriso and
-`qemu-img convert -c`, for the same content on the same base, in one run, both warm.
+`qemu-img convert -c`, for the same content on the same base, in one run, both warm; and for fetching
+and bundles (fetch.py) with curl, tee, tar and sha256sum.
 
-  tests/bench/bench.py [--build DIR] [--work DIR] [--quick]
+  tests/bench/bench.py [--build DIR] [--work DIR] [--part bake|fetch|all] [--quick]
 
-Prints a table and writes DIR/bench.json. It needs an internet at the first run, to make the base
-(DIR/bench, or --work, keeps it). Nothing is timed against a clock: the goals are ratios, and a row
+Prints a table for each part and writes DIR/bench.json, DIR/bench-fetch.json. The first part needs an
+internet at the first run, to make the base (DIR/bench, or --work, keeps it). Nothing is timed against a clock: the goals are ratios, and a row
 that misses its goal fails nothing.
 """
 
@@ -17,6 +18,7 @@ import shutil
 import sys
 
 import content
+import fetch
 import today
 from measure import best_of, measure, run
 
@@ -195,18 +197,7 @@ def host():
             "loadavg_start": os.getloadavg()}
 
 
-def main():
-    p = argparse.ArgumentParser(description=__doc__.split("\n\n", 1)[0])
-    p.add_argument("--build", default="build", type=pathlib.Path)
-    p.add_argument("--work", type=pathlib.Path, help="default: DIR/bench")
-    p.add_argument("--quick", action="store_true",
-                   help="each row once, without podman and the large disk")
-    options = p.parse_args()
-    build = options.build.resolve()
-    work = (options.work or build / "bench").resolve()
-    work.mkdir(parents=True, exist_ok=True)
-    program = build / "bin" / "ingot"
-    ingot = Ingot(program, work, options.quick)
+def bake_part(ingot, work, build, quick):
     result = {"host": host(), "disk": DISK}
     # What an earlier run has made would be found again.
     for old in (ingot.out, ingot.cache / "layers"):
@@ -217,17 +208,46 @@ def main():
     rows = []
     recipe, theirs = cold(ingot, work, base, "agent", [], rows)
     quick_rows(ingot, work, base, recipe, theirs, rows)
-    if not options.quick:
+    if not quick:
         cold(ingot, work, base, "podman", ["podman"], rows)
         rows.insert(1, rows.pop())
         memory_row(ingot, work, base, rows)
     finish(rows)
+    report(result, rows, build / "bench.json", table(rows))
+
+
+def fetch_part(ingot, work, build, quick):
+    result = {"host": host()}
+    rows = fetch.run_all(ingot, work, quick, MEMORY_GOAL)
+    report(result, rows, build / "bench-fetch.json", fetch.table(rows))
+
+
+PARTS = {"bake": bake_part, "fetch": fetch_part}
+
+
+def report(result, rows, path, text):
     result["host"]["loadavg_end"] = os.getloadavg()
     result["rows"] = rows
-    report = build / "bench.json"
-    report.write_text(json.dumps(result, indent=2) + "\n")
-    print(table(rows))
-    print(f"\nbench: {report}", file=sys.stderr)
+    path.write_text(json.dumps(result, indent=2) + "\n")
+    print(text)
+    print(f"\nbench: {path}", file=sys.stderr)
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.split("\n\n", 1)[0])
+    p.add_argument("--build", default="build", type=pathlib.Path)
+    p.add_argument("--work", type=pathlib.Path, help="default: DIR/bench")
+    p.add_argument("--part", choices=[*PARTS, "all"], default="all")
+    p.add_argument("--quick", action="store_true",
+                   help="each row once, without podman and the large disk")
+    options = p.parse_args()
+    build = options.build.resolve()
+    work = (options.work or build / "bench").resolve()
+    work.mkdir(parents=True, exist_ok=True)
+    ingot = Ingot(build / "bin" / "ingot", work, options.quick)
+    for name, part in PARTS.items():
+        if options.part in (name, "all"):
+            part(ingot, work, build, options.quick)
 
 
 if __name__ == "__main__":
