@@ -2,6 +2,7 @@
 
 #include "base/interrupt.h"
 #include "base/log.h"
+#include "base/no_network.h"
 #include "base/path.h"
 #include "base/progress.h"
 
@@ -84,7 +85,9 @@ static void child(const struct process *p, const char *program, struct pipes *pi
         _exit(127);
     if (!p->foreground) {
         setpgid(0, 0);
-        int in = pipes->in[0] >= 0 ? pipes->in[0] : open("/dev/null", O_RDONLY | O_CLOEXEC);
+        int in = pipes->in[0] >= 0 ? pipes->in[0]
+                 : p->stdin_fd > 0 ? p->stdin_fd
+                                   : open("/dev/null", O_RDONLY | O_CLOEXEC);
         dup2(in, STDIN_FILENO);
     }
     int out = p->stdout_fd > 0 ? p->stdout_fd : pipes->out[1];
@@ -98,6 +101,8 @@ static void child(const struct process *p, const char *program, struct pipes *pi
     /* Descriptors that libraries opened without close-on-exec, or that we inherited: mmdebstrap
      * fails when they push its own beyond 9. Where the kernel (before 5.11) cannot, they stay. */
     syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
+    if (p->no_network)
+        no_network();
     if (!p->cwd || chdir(p->cwd) == 0)
         execve(program, (char *const *)p->argv, env);
     int e = errno;

@@ -16,12 +16,15 @@ struct process {
     const char *cwd;         /* or NULL */
     const void *input;       /* written to stdin, or NULL */
     size_t input_size;
+    int stdin_fd;             /* what stdin reads if > 0 and there is no input */
     unsigned timeout_seconds; /* 0: none */
     unsigned grace_seconds;   /* on time-out and interrupt: SIGTERM, and SIGKILL so much later */
     bool uninterrupted;       /* runs to its end in spite of an interrupt: for cleaning up */
     int stdout_fd;            /* where stdout goes if > 0; else it is captured */
     bool merge_stderr;        /* stderr goes where stdout goes */
     bool log_output;          /* what is captured is also written to the build log */
+    bool no_network;          /* it can make no internet or netlink socket, as far as the kernel lets
+                                 us forbid it: for root (base/no_network.h) */
     bool foreground;          /* stay in our process group, inherit stdin and stderr */
     void (*on_line)(const char *line, void *data); /* each whole line captured from stderr */
     void *data;
