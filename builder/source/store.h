@@ -2,12 +2,14 @@
  *
  * INGOT_CACHE, else $XDG_CACHE_HOME/ingot, else ~/.cache/ingot; all of it 0700.
  *
- *   blobs/sha256/HEX  a blob: 0444 (it is hard-linked to where it is used), complete or absent
- *   stamps/HEX        what the blob's inode looked like when it was hashed (size, mtime, inode);
- * the file's own time is when the blob was last used sources/HEX.json  where a blob came from
+ *   blobs/sha256/HEX  a blob, complete or absent; 0444, for it is hard-linked to where it is used
+ *   stamps/HEX        size, mtime and inode of the blob when it was hashed;
+ *                     its own mtime is when the blob was last used
+ *   sources/HEX.json  where a blob came from
  *   roots/HEX.json    lock files whose blobs stay when the cache is cleaned up
  *   locks/HEX         keep two processes from doing the same thing; never removed
  *   tmp/              what is being written
+ *   partial/          downloads, under way or to be resumed
  *   damaged/HEX       blobs that were found to be damaged
  *
  * Many processes share it, and any of them may be killed at any time: a blob gets its name by a
