@@ -1,42 +1,59 @@
 #include "source/fetch.h"
-#include "source/curl.h"
+#include "source/jobs.h"
+#include "source/records.h"
 #include "source/url.h"
-#include "source/verify_checksums.h"
-#include "source/verify_digest.h"
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/space.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
+#include <strings.h>
 
-#define CHECKSUMS_MAX ((size_t)4 << 20)
+#define MAX_BYTES ((uint64_t)64 << 30) /* where a request says nothing */
+#define TEXT_MAX ((size_t)8 << 20)     /* of checksum files, signatures and keys */
+#define SECOND_MS 1000u
 
-struct fetcher {
-    struct store *store;
-    struct fetch_options options;
+/* A text that was asked for during this fetch_all: it is not asked for twice. */
+struct text_memo {
+    char *url;
+    char sha256[DIGEST_HEX_MAX];
+    struct error *error; /* or why it could not be had */
 };
 
 bool fetcher_new(struct store *s, const struct fetch_options *o, struct fetcher **out,
                  struct error **err)
 {
+    const char *test = getenv("INGOT_TEST_RETRY_MS");
     (void)err;
     struct fetcher *f = calloc(1, sizeof *f);
     if (!f)
         abort();
     f->store = s;
     f->options = *o;
+    f->http = http_new(o->offline);
+    f->scale_ms = test && *test ? (unsigned)strtoul(test, NULL, 10) : SECOND_MS;
     *out = f;
     return true;
 }
 
+static void forget_texts(struct fetcher *f)
+{
+    for (size_t i = 0; i < f->text_count; i++) {
+        free(f->texts[i].url);
+        error_free(f->texts[i].error);
+    }
+    free(f->texts);
+    f->texts = NULL;
+    f->text_count = 0;
+}
+
 void fetcher_free(struct fetcher *f)
 {
+    if (!f)
+        return;
+    forget_texts(f);
+    http_free(f->http);
     free(f);
 }
 
@@ -50,305 +67,241 @@ bool fetcher_offline(const struct fetcher *f)
     return f->options.offline;
 }
 
-/* --- names of records ---------------------------------------------------------------------------
- */
-
-/* Under which a source is remembered and locked: its URL and how it is verified. */
-static char *record_name(const struct fetch_request *r)
-{
-    const struct verify *v = r->verify;
-    char *s = NULL;
-    int n = v->kind == VERIFY_CHECKSUMS
-                ? asprintf(&s, "%s\nchecksums %s", r->url, v->checksums)
-                : asprintf(&s, "%s\n%s %s", r->url, digest_name(v->digest_kind), v->digest);
-    if (n < 0)
-        abort();
-    return s;
-}
-
-static bool set_sha256(char out[DIGEST_HEX_MAX], const char *hex)
-{
-    if (!hex || !digest_is_valid(DIGEST_SHA256, hex))
-        return false;
-    snprintf(out, DIGEST_HEX_MAX, "%s", hex);
-    return true;
-}
-
-/* The blob that a record names, if the store still has it. */
-static bool recalled_blob(const struct store *s, const json_t *record, char sha256[DIGEST_HEX_MAX])
-{
-    return record && set_sha256(sha256, json_string_or(record, "sha256", NULL)) &&
-           store_has(s, sha256);
-}
-
-/* The stat stamp of a local source as text, so that it can be compared; NULL for a remote one or
- * one that is not there. */
-static char *local_stamp(const char *url)
-{
-    autofree char *path = NULL;
-    struct stat st;
-    char *text = NULL;
-    if (url_is_http(url) || !url_local_path(url, &path, NULL) || stat(path, &st) < 0)
-        return NULL;
-    struct file_stamp f = file_stamp_of(&st);
-    if (asprintf(&text, "%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRId64 " %" PRId64, f.device,
-                 f.inode, f.size, f.mtime_ns, f.ctime_ns) < 0)
-        abort();
-    return text;
-}
-
-/* A local source that has changed since is not what is remembered. */
-static bool stamp_holds(const json_t *record, const char *key, const char *url)
-{
-    autofree char *now = url_is_http(url) ? NULL : local_stamp(url);
-    if (url_is_http(url))
-        return true;
-    return now && strcmp(now, json_string_or(record, key, "")) == 0;
-}
-
-static void remember(struct store *s, const struct fetch_request *r, const char *sha256,
-                     enum digest_kind kind, const char *digest)
-{
-    autofree char *name = record_name(r), *shown = url_redact(r->url);
-    autofree char *stamp = local_stamp(r->url), *checksums_stamp = NULL;
-    autojson json_t *j = json_object();
-    json_set_string(j, "url", shown);
-    json_set_string(j, "sha256", sha256);
-    json_set_string(j, digest_name(kind), digest);
-    json_set_string(j, "stamp", stamp);
-    if (r->verify->kind == VERIFY_CHECKSUMS) {
-        checksums_stamp = local_stamp(r->verify->checksums);
-        json_set_string(j, "checksums_stamp", checksums_stamp);
-    }
-    json_set_integer(j, "fetched", (json_int_t)time(NULL));
-    store_remember(s, name, j);
-}
-
 bool fetch_known(struct store *s, const struct fetch_request *r, char sha256[DIGEST_HEX_MAX])
 {
-    const struct verify *v = r->verify;
-    if (v->kind == VERIFY_NONE)
-        return false;
-    bool known;
-    if (v->kind == VERIFY_DIGEST && v->digest_kind == DIGEST_SHA256) {
-        known = store_has(s, v->digest) && set_sha256(sha256, v->digest);
-    } else {
-        autofree char *name = record_name(r);
-        autojson json_t *record = store_recall(s, name);
-        known =
-            recalled_blob(s, record, sha256) &&
-            (v->kind == VERIFY_DIGEST || (stamp_holds(record, "stamp", r->url) &&
-                                          stamp_holds(record, "checksums_stamp", v->checksums)));
-    }
-    if (known)
-        store_touch(s, sha256);
-    return known;
+    return record_find(s, r, NULL, sha256);
 }
 
-/* --- getting bytes ------------------------------------------------------------------------------
+/* --- texts --------------------------------------------------------------------------------------
  */
 
-static bool to_blob(void *data, const void *bytes, size_t size, struct error **err)
+static struct job text_job(struct fetcher *f, struct arena *a, const char *url, size_t max_bytes)
 {
-    return blob_write(data, bytes, size, err);
+    autofree char *name = record_text_name(url);
+    return (struct job){.url = url,
+                        .name = arena_strdup(a, name),
+                        .candidates = mirrors_candidates(a, &f->options.mirrors, url, NULL),
+                        .max_bytes = max_bytes};
 }
 
-static bool has_room(void *data, uint64_t bytes, struct error **err)
+static struct text_memo *find_memo(const struct fetcher *f, const char *url)
 {
-    const struct new_blob *b = data;
-    return space_check(b->temporary, bytes, "the download", err);
+    for (size_t i = 0; i < f->text_count; i++)
+        if (strcmp(f->texts[i].url, url) == 0)
+            return &f->texts[i];
+    return NULL;
 }
 
-static int open_local(const char *url, struct stat *st, struct error **err)
+/* Keeps what became of a text, and takes its error over. */
+static void memorise(struct fetcher *f, struct job *j)
 {
-    autofree char *path = NULL;
-    if (!url_local_path(url, &path, err))
-        return -1;
-    autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0 || fstat(fd, st) < 0) {
-        error_errno(err, ERROR_INPUT, errno, "%s", path);
-        return -1;
-    }
-    if (!S_ISREG(st->st_mode)) {
-        error_set(err, ERROR_INPUT, "%s: is not a file", path);
-        return -1;
-    }
-    return take_fd(&fd);
-}
-
-static bool get_local(const char *url, uint64_t max_bytes, struct new_blob *b, struct error **err)
-{
-    struct stat st;
-    autoclose int fd = open_local(url, &st, err);
-    if (fd < 0)
-        return false;
-    if (max_bytes && (uint64_t)st.st_size > max_bytes)
-        return error_set(err, ERROR_INPUT, "%s: larger than %" PRIu64 " bytes", url, max_bytes);
-    return space_check(b->temporary, file_allocated(&st), "the copy of it", err) &&
-           blob_copy(b, fd, err);
-}
-
-static bool get(const struct fetch_request *r, struct new_blob *b, struct error **err)
-{
-    if (!url_is_http(r->url))
-        return get_local(r->url, 0, b, err);
-    struct http_request q = {
-        .url = r->url, .progress = true, .on_size = has_room, .on_data = to_blob, .data = b};
-    autoresponse struct http_response answer = {0};
-    return http_get(&q, &answer, err);
-}
-
-/* --- verification -------------------------------------------------------------------------------
- */
-
-/* The digest that the thing must have. A checksum file is asked for again each time: a release that
- * was replaced is noticed. */
-static bool expected_digest(struct fetcher *f, const struct fetch_request *r,
-                            enum digest_kind *kind, char hex[DIGEST_HEX_MAX], struct error **err)
-{
-    const struct verify *v = r->verify;
-    autofree char *shown = url_redact(r->url);
-    if (v->kind == VERIFY_DIGEST) {
-        *kind = v->digest_kind;
-        if (!digest_is_valid(v->digest_kind, v->digest))
-            return error_set_at(err, ERROR_TRUST, v->place, "'%s' is no %s digest", v->digest,
-                                digest_name(v->digest_kind));
-        snprintf(hex, DIGEST_HEX_MAX, "%s", v->digest);
-        return true;
-    }
-    autofree char *name = url_basename(r->url), *path = NULL, *text = NULL;
-    char sha256[DIGEST_HEX_MAX];
-    size_t size;
-    if (!name)
-        return error_set_at(err, ERROR_TRUST, v->place,
-                            "%s: has no file name that a checksum file could say", shown);
-    autofree char *checksums = url_redact(v->checksums);
-    if (!fetch_text(f, v->checksums, CHECKSUMS_MAX, &path, sha256, err) ||
-        !file_read(path, CHECKSUMS_MAX, &text, &size, err))
-        return error_wrap(err, "the checksum file for %s", shown);
-    return checksums_find(text, size, checksums, name, kind, hex, err);
-}
-
-/* What the store has already under this digest. */
-static bool have_digest(struct store *s, const struct fetch_request *r, enum digest_kind kind,
-                        const char *digest, char sha256[DIGEST_HEX_MAX])
-{
-    if (kind == DIGEST_SHA256)
-        return store_has(s, digest) && set_sha256(sha256, digest);
-    autofree char *name = record_name(r);
-    autojson json_t *record = store_recall(s, name);
-    return recalled_blob(s, record, sha256) &&
-           strcmp(json_string_or(record, digest_name(kind), ""), digest) == 0;
-}
-
-static bool get_verified(struct store *s, const struct fetch_request *r, enum digest_kind kind,
-                         const char *digest, char sha256[DIGEST_HEX_MAX], struct error **err)
-{
-    autoblob struct new_blob b = NEW_BLOB;
-    char sha512[DIGEST_HEX_MAX] = "";
-    autofree char *shown = url_redact(r->url);
-    if (!blob_begin(s, kind == DIGEST_SHA512, &b, err) || !get(r, &b, err))
-        return false;
-    blob_digests(&b, sha256, sha512);
-    return verify_digest(shown, kind, digest, kind == DIGEST_SHA512 ? sha512 : sha256, err) &&
-           blob_commit(&b, sha256, err);
-}
-
-bool fetch_blob(struct fetcher *f, const struct fetch_request *r, char sha256[DIGEST_HEX_MAX],
-                struct error **err)
-{
-    struct store *s = f->store;
-    enum digest_kind kind;
-    char digest[DIGEST_HEX_MAX];
-    autofree char *shown = url_redact(r->url);
-    if (r->verify->kind == VERIFY_NONE)
-        return error_set_at(err, ERROR_TRUST, r->verify->place,
-                            "%s: has nothing to verify it by: say verify: with its digest or a "
-                            "checksum file",
-                            shown);
-    if (r->verify->kind == VERIFY_DIGEST && fetch_known(s, r, sha256))
-        return true;
-    autofree char *name = record_name(r), *waiting = NULL;
-    if (asprintf(&waiting, "another ingot is fetching %s: waiting for it", shown) < 0)
+    struct text_memo *grown = realloc(f->texts, (f->text_count + 1) * sizeof *grown);
+    char *url = strdup(j->url);
+    if (!grown || !url)
         abort();
-    autoclose int lock = store_lock(s, name, waiting, err);
-    if (lock < 0)
-        return false;
-    if (!expected_digest(f, r, &kind, digest, err))
-        return error_wrap(err, "cannot fetch the %s", r->what);
-    if (have_digest(s, r, kind, digest, sha256))
-        store_touch(s, sha256);
-    else if (!get_verified(s, r, kind, digest, sha256, err))
-        return error_wrap(err, "cannot fetch the %s", r->what);
-    remember(s, r, sha256, kind, digest);
-    return true;
-}
-
-/* --- indexes ------------------------------------------------------------------------------------
- */
-
-static void remember_index(struct store *s, const char *name, const char *url, const char *sha256,
-                           const struct http_response *answer)
-{
-    autofree char *shown = url_redact(url);
-    autojson json_t *j = json_object();
-    json_set_string(j, "url", shown);
-    json_set_string(j, "sha256", sha256);
-    json_set_string(j, "etag", answer->etag);
-    json_set_string(j, "last_modified", answer->last_modified);
-    json_set_integer(j, "fetched", (json_int_t)time(NULL));
-    store_remember(s, name, j);
-}
-
-bool fetch_all(struct fetcher *f, struct arena *a, const struct fetch_request *r, size_t count,
-               struct fetch_result *results, struct error **err)
-{
-    (void)a;
-    for (size_t i = 0; i < count; i++) {
-        results[i] = (struct fetch_result){.verified = "sha256"};
-        if (!fetch_blob(f, &r[i], results[i].sha256, err))
-            return false;
-    }
-    return true;
+    f->texts = grown;
+    f->texts[f->text_count] = (struct text_memo){.url = url, .error = take_ptr(j->error)};
+    memcpy(f->texts[f->text_count++].sha256, j->sha256, sizeof j->sha256);
 }
 
 bool fetch_text(struct fetcher *f, const char *url, size_t max_bytes, char **path,
                 char sha256[DIGEST_HEX_MAX], struct error **err)
 {
-    struct store *s = f->store;
-    autofree char *name = NULL;
-    if (asprintf(&name, "%s\nindex", url) < 0)
-        abort();
-    autoclose int lock = store_lock(s, name, NULL, err);
-    if (lock < 0)
-        return false;
-    autojson json_t *record = store_recall(s, name);
-    bool have = recalled_blob(s, record, sha256);
-    autoblob struct new_blob b = NEW_BLOB;
-    autoresponse struct http_response answer = {0};
-    if (!blob_begin(s, false, &b, err))
-        return false;
-    if (url_is_http(url)) {
-        struct http_request q = {.url = url,
-                                 .etag = have ? json_string_or(record, "etag", NULL) : NULL,
-                                 .last_modified =
-                                     have ? json_string_or(record, "last_modified", NULL) : NULL,
-                                 .max_bytes = max_bytes,
-                                 .on_data = to_blob,
-                                 .data = &b};
-        if (!http_get(&q, &answer, err))
-            return false;
-    } else if (!get_local(url, max_bytes, &b, err)) {
-        return false;
-    }
-    if (answer.not_modified) {
-        store_touch(s, sha256);
+    autoarena struct arena *a = arena_new();
+    struct text_memo *known = find_memo(f, url);
+    if (known && known->error)
+        return error_set(err, error_kind(known->error), "%s", error_text(known->error));
+    if (known) {
+        memcpy(sha256, known->sha256, sizeof known->sha256);
     } else {
-        blob_digests(&b, sha256, NULL);
-        if (!blob_commit(&b, sha256, err))
+        struct job j = text_job(f, a, url, max_bytes);
+        if (!jobs_run(f, a, &j, 1, false, false, err))
             return false;
-        remember_index(s, name, url, sha256, &answer);
+        memcpy(sha256, j.sha256, sizeof j.sha256);
+        if (f->depth)
+            memorise(f, &j);
     }
-    *path = store_blob_path(s, sha256);
+    *path = store_blob_path(f->store, sha256);
+    return true;
+}
+
+static void want_text(struct fetcher *f, struct arena *a, const char *url, struct job **jobs,
+                      size_t *count)
+{
+    for (size_t i = 0; i < *count; i++)
+        if (url && strcmp((*jobs)[i].url, url) == 0)
+            return;
+    if (!url || !url_is_http(url) || find_memo(f, url))
+        return;
+    struct job j = text_job(f, a, url, TEXT_MAX);
+    arena_append(a, *jobs, *count, j);
+}
+
+/* The checksum files, signatures and keys of all requests at once; what fails is said where it is
+ * needed. */
+static bool bring_texts(struct fetcher *f, struct arena *a, const struct fetch_request *r,
+                        size_t count, struct error **err)
+{
+    struct job *jobs = NULL;
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct verify *v = r[i].verify;
+        if (r[i].locked || v->kind != VERIFY_CHECKSUMS)
+            continue;
+        want_text(f, a, v->checksums, &jobs, &n);
+        if (v->openpgp) {
+            want_text(f, a, v->openpgp->signature.text, &jobs, &n);
+            want_text(f, a, v->openpgp->key.text, &jobs, &n);
+        }
+    }
+    if (!n)
+        return true;
+    bool ok = jobs_run(f, a, jobs, n, true, false, err);
+    for (size_t i = 0; i < n; i++)
+        if (ok)
+            memorise(f, &jobs[i]);
+        else
+            error_free(jobs[i].error);
+    return ok;
+}
+
+/* --- all ----------------------------------------------------------------------------------------
+ */
+
+struct wanted {
+    struct expectation expect;
+    size_t job; /* index of the job that brings it */
+    bool found;
+};
+
+static void append_candidates(struct fetcher *f, struct arena *a, const char *url,
+                              const char *sha256, const char ***list, size_t *count)
+{
+    const char *const *more = mirrors_candidates(a, &f->options.mirrors, url, sha256);
+    for (; *more; more++) {
+        bool there = false;
+        for (size_t i = 0; i < *count; i++)
+            there = there || strcmp((*list)[i], *more) == 0;
+        if (!there)
+            arena_append(a, *list, *count, *more);
+    }
+}
+
+static struct job blob_job(struct fetcher *f, struct arena *a, const struct fetch_request *r,
+                           const struct expectation *e)
+{
+    autofree char *name = verify_record_name(r);
+    const char **list = NULL, *const end = NULL;
+    size_t count = 0;
+    const char *sha256 = e->digest_known && e->digest_kind == DIGEST_SHA256 ? e->digest : NULL;
+    append_candidates(f, a, r->url, sha256, &list, &count);
+    for (const char *const *u = r->fallbacks; u && *u && e->digest_known; u++)
+        append_candidates(f, a, *u, sha256, &list, &count);
+    arena_append(a, list, count, end);
+    return (struct job){.url = r->url,
+                        .what = r->what,
+                        .name = arena_strdup(a, name),
+                        .request = r,
+                        .expect = e,
+                        .candidates = list,
+                        .max_bytes = r->max_bytes ? r->max_bytes : MAX_BYTES,
+                        .size = r->size};
+}
+
+static bool same_thing(const struct job *j, const struct job *k)
+{
+    if (strcmp(j->url, k->url) != 0 || j->expect->digest_known != k->expect->digest_known)
+        return false;
+    if (!j->expect->digest_known)
+        return strcmp(j->name, k->name) == 0;
+    return j->expect->digest_kind == k->expect->digest_kind &&
+           strcasecmp(j->expect->digest, k->expect->digest) == 0;
+}
+
+/* Those that the store lacks, each once. */
+static void make_jobs(struct fetcher *f, struct arena *a, const struct fetch_request *r,
+                      struct wanted *w, size_t count, struct job **jobs, size_t *job_count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (w[i].found)
+            continue;
+        struct job j = blob_job(f, a, &r[i], &w[i].expect);
+        for (w[i].job = 0; w[i].job < *job_count; w[i].job++)
+            if (same_thing(&(*jobs)[w[i].job], &j))
+                break;
+        if (w[i].job == *job_count)
+            arena_append(a, *jobs, *job_count, j);
+    }
+}
+
+/* For those whose size is known; the others are looked at when their server says it. */
+static bool have_room(const struct fetcher *f, const struct job *jobs, size_t count,
+                      struct error **err)
+{
+    uint64_t need = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t there = jobs[i].size ? partial_size(f->store, jobs[i].name) : 0;
+        need += jobs[i].size > there ? jobs[i].size - there : 0;
+    }
+    return !need || space_check(store_root(f->store), need, "what is to be fetched", err);
+}
+
+static bool file_size(const struct fetcher *f, struct fetch_result *result, struct error **err)
+{
+    struct stat st;
+    autofree char *path = store_blob_path(f->store, result->sha256);
+    if (stat(path, &st) < 0)
+        return error_set(err, ERROR_CONFLICT, "%s: somebody has removed it from the cache", path);
+    result->size = (uint64_t)st.st_size;
+    return true;
+}
+
+static bool bring_all(struct fetcher *f, struct arena *a, const struct fetch_request *r,
+                      size_t count, struct fetch_result *results, struct error **err)
+{
+    struct wanted *w = arena_alloc(a, (count + 1) * sizeof *w);
+    struct job *jobs = NULL;
+    size_t job_count = 0;
+    if (!bring_texts(f, a, r, count, err))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (!verify_expect(f, a, &r[i], &w[i].expect, err))
+            return error_wrap(err, "cannot fetch the %s", r[i].what);
+        results[i] = (struct fetch_result){.verified = w[i].expect.verified,
+                                           .first_use = w[i].expect.first_use};
+        w[i].found = record_find(f->store, &r[i], &w[i].expect, results[i].sha256);
+    }
+    make_jobs(f, a, r, w, count, &jobs, &job_count);
+    if (!have_room(f, jobs, job_count, err) ||
+        (job_count && !jobs_run(f, a, jobs, job_count, false, true, err)))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (!w[i].found)
+            memcpy(results[i].sha256, jobs[w[i].job].sha256, sizeof results[i].sha256);
+        results[i].cached = w[i].found || jobs[w[i].job].cached;
+        if (!file_size(f, &results[i], err))
+            return false;
+    }
+    return true;
+}
+
+bool fetch_all(struct fetcher *f, struct arena *a, const struct fetch_request *r, size_t count,
+               struct fetch_result *results, struct error **err)
+{
+    f->depth++;
+    bool ok = bring_all(f, a, r, count, results, err);
+    if (!--f->depth)
+        forget_texts(f);
+    return ok;
+}
+
+bool fetch_blob(struct fetcher *f, const struct fetch_request *r, char sha256[DIGEST_HEX_MAX],
+                struct error **err)
+{
+    autoarena struct arena *a = arena_new();
+    struct fetch_result result;
+    if (!fetch_all(f, a, r, 1, &result, err))
+        return false;
+    memcpy(sha256, result.sha256, sizeof result.sha256);
     return true;
 }

@@ -17,22 +17,43 @@ bool url_is_http(const char *url)
     return has_scheme(url, "https://") || has_scheme(url, "http://");
 }
 
+/* The user part: a name stays where a password follows it; one alone may be a token. */
+static const char *redact_user(struct buffer *b, const char *url)
+{
+    const char *authority = strstr(url, "://");
+    if (!authority)
+        return url;
+    authority += 3;
+    size_t n = strcspn(authority, "/?#");
+    const char *at = memrchr(authority, '@', n);
+    if (!at)
+        return url;
+    const char *colon = memchr(authority, ':', (size_t)(at - authority));
+    buffer_add(b, url, (size_t)((colon ? colon + 1 : authority) - url));
+    buffer_puts(b, "***");
+    return at;
+}
+
 char *url_redact(const char *url)
 {
     struct buffer b = {0};
-    const char *authority = strstr(url, "://");
-    if (authority) {
-        authority += 3;
-        size_t n = strcspn(authority, "/?#");
-        const char *at = memrchr(authority, '@', n);
-        const char *colon = at ? memchr(authority, ':', (size_t)(at - authority)) : NULL;
-        if (colon) {
-            buffer_add(&b, url, (size_t)(colon + 1 - url));
-            buffer_puts(&b, "***");
-            url = at;
+    bool plain = *url == '/'; /* a path */
+    const char *rest = plain ? url : redact_user(&b, url);
+    const char *query = plain ? NULL : strchr(rest, '?');
+    if (!query) {
+        buffer_puts(&b, rest);
+        return buffer_take(&b);
+    }
+    buffer_add(&b, rest, (size_t)(query - rest));
+    for (const char *p = query; *p && *p != '#';) { /* ?name=value&name=value */
+        size_t name = 1 + strcspn(p + 1, "=&#");
+        buffer_add(&b, p, name);
+        p += name;
+        if (*p == '=') {
+            buffer_puts(&b, "=***");
+            p += strcspn(p, "&#");
         }
     }
-    buffer_puts(&b, url);
     return buffer_take(&b);
 }
 

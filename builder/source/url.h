@@ -4,7 +4,9 @@
 
 #include "base/error.h"
 
-/* The URL with the password of its user part starred, for messages and records. Free it. */
+/* The URL for messages and records: the password of its user part (a user without one: it may be a
+ * token) and all values of its query (they may be signatures) starred, without fragment. Free it.
+ */
 char *url_redact(const char *url);
 /* The last component of the path, percent-decoded, without query and fragment; also of a plain
  * path. NULL where there is none, or where it holds a slash, NUL or control character. Free it. */

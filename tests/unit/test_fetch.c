@@ -426,6 +426,8 @@ int main(void)
         cmocka_unit_test(local_files),
         cmocka_unit_test(two_at_once),
     };
+    /* A second of waiting is 5 ms. */
+    setenv("INGOT_TEST_RETRY_MS", "5", 1);
     /* The test's own server is asked, whatever proxy the host has. */
     static const char *const proxies[] = {"http_proxy", "https_proxy", "all_proxy", "HTTPS_PROXY",
                                           "ALL_PROXY"};

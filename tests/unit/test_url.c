@@ -8,7 +8,12 @@ static void passwords_are_starred(void **state)
     static const char *const pairs[][2] = {
         {"https://u:hunter2@h/x", "https://u:***@h/x"},
         {"https://u:hun@ter2@h/x", "https://u:***@h/x"},
-        {"https://u@h/x", "https://u@h/x"},
+        {"https://u@h/x", "https://***@h/x"},
+        {"https://h/x?token=abc&sig=d/e=f&raw#part", "https://h/x?token=***&sig=***&raw"},
+        {"https://u:p@h?X-Amz-Signature=abc", "https://u:***@h?X-Amz-Signature=***"},
+        {"https://h/x?", "https://h/x?"},
+        {"https://h/x?&=1", "https://h/x?&=***"},
+        {"/a?b=c", "/a?b=c"},
         {"https://h:443/x:y@z", "https://h:443/x:y@z"},
         {"https://h", "https://h"},
         {"/a:b@c", "/a:b@c"},

@@ -1,0 +1,134 @@
+#include "source/job.h"
+
+#include "base/interrupt.h"
+#include "base/progress.h"
+
+#include <string.h>
+
+#define JOBS 8u
+#define LONGEST_WAIT 200u /* ms between two looks at interruptions */
+#define NAMED 3u          /* of those that run, in the progress' note */
+
+static bool is_busy(const struct job *j)
+{
+    return j->state == JOB_OPEN || j->state == JOB_HASH || j->state == JOB_RUN;
+}
+
+/* Sums of all; the total is not known as long as one size is not. */
+static void report(const struct job *jobs, size_t count)
+{
+    uint64_t done = 0, total = 0;
+    bool known = true;
+    for (const struct job *j = jobs; j < jobs + count; j++) {
+        uint64_t whole = j->size, here = 0;
+        if (j->state == JOB_DONE)
+            whole = here = j->got;
+        else if (j->opened) {
+            here = j->partial.blob.size;
+            whole = j->partial.whole ? j->partial.whole : whole;
+        }
+        known = known && (whole || j->state == JOB_DONE);
+        done += here;
+        total += whole;
+    }
+    progress_update(done, known ? total : 0);
+}
+
+static void note(const struct job *jobs, size_t count)
+{
+    char text[80] = "";
+    size_t used = 0, running = 0;
+    for (const struct job *j = jobs; j < jobs + count; j++) {
+        if (j->state != JOB_RUN && j->state != JOB_HASH)
+            continue;
+        if (running++ >= NAMED || !j->what || used >= sizeof text)
+            continue;
+        used +=
+            (size_t)snprintf(text + used, sizeof text - used, "%s%s", used ? ", " : "", j->what);
+    }
+    if (running > NAMED && used < sizeof text)
+        snprintf(text + used, sizeof text - used, " and %zu more", running - NAMED);
+    if (running)
+        progress_note("%s", text);
+}
+
+/* One step of each; true if one is left. *wait: milliseconds until there is something to do. */
+static bool step_all(struct job *jobs, size_t count, unsigned limit, unsigned *wait)
+{
+    unsigned busy = 0;
+    bool left = false;
+    uint64_t now = job_now();
+    *wait = LONGEST_WAIT;
+    for (struct job *j = jobs; j < jobs + count; j++)
+        busy += is_busy(j);
+    for (struct job *j = jobs; j < jobs + count; j++) {
+        if (j->state == JOB_DONE)
+            continue;
+        bool was = is_busy(j);
+        if (was || busy < limit)
+            job_step(j);
+        busy += (unsigned)is_busy(j) - (unsigned)was;
+        left = left || j->state != JOB_DONE;
+        if (j->state == JOB_OPEN || j->state == JOB_HASH)
+            *wait = 0;
+        else if (j->state == JOB_LOCK || j->state == JOB_PAUSE) {
+            uint64_t until = j->wake > now ? j->wake - now : 1;
+            if (until < *wait && (j->wake > now || busy < limit))
+                *wait = (unsigned)until;
+        }
+    }
+    return left;
+}
+
+static struct job *first_failed(struct job *jobs, size_t count)
+{
+    for (struct job *j = jobs; j < jobs + count; j++)
+        if (j->error)
+            return j;
+    return NULL;
+}
+
+static bool run(struct fetcher *f, struct job *jobs, size_t count, bool every, bool progress,
+                struct error **err)
+{
+    unsigned limit = f->options.jobs ? f->options.jobs : JOBS, wait;
+    while (step_all(jobs, count, limit, &wait)) {
+        if (interrupted())
+            return interrupt_error(err);
+        if (!every && first_failed(jobs, count))
+            break;
+        if (progress) {
+            report(jobs, count);
+            note(jobs, count);
+        }
+        if (!http_wait(f->http, wait, err))
+            return false;
+    }
+    struct job *failed = every ? NULL : first_failed(jobs, count);
+    if (!failed)
+        return true;
+    if (err && !*err)
+        *err = take_ptr(failed->error);
+    return false;
+}
+
+bool jobs_run(struct fetcher *f, struct arena *a, struct job *jobs, size_t count, bool every,
+              bool progress, struct error **err)
+{
+    for (struct job *j = jobs; j < jobs + count; j++) {
+        j->fetcher = f;
+        j->arena = a;
+        j->lock = -1;
+        j->all = jobs;
+        j->all_count = count;
+    }
+    bool ok = run(f, jobs, count, every, progress, err);
+    for (struct job *j = jobs; j < jobs + count; j++) {
+        job_stop(j);
+        if (!every) {
+            error_free(j->error);
+            j->error = NULL;
+        }
+    }
+    return ok;
+}
