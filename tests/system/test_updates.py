@@ -9,8 +9,8 @@ import tarfile
 
 import pytest
 
-from fetching import NO_PROXY
-from helpers import ROOT, Ingot, run, write
+from fetching import NO_PROXY, there, tiny_base  # noqa: F401
+from helpers import ROOT, Ingot, run, sha256, write
 from servers import Answer, Wire
 
 # As they stand in the profiles, and under which path the test's server has them.
@@ -325,6 +325,78 @@ def test_apk_packages(here, services, wire):
     services.put("/main/x86_64/APKINDEX.tar.gz", b"no archive")
     code, rows, done = here(recipe)
     assert code != 0 and code != 10 and "error" in rows["packages"], done
+
+
+class AptRepository:
+    """A signed repository with one package, in a local folder."""
+
+    def __init__(self, folder):
+        self.folder, self.key = folder, folder / "key.asc"
+        home = folder / "gpg"
+        home.mkdir(parents=True, mode=0o700)
+        self.gpg = ["gpg", "--homedir", home, "--batch", "--quiet", "--yes"]
+        run(*self.gpg, "--passphrase", "", "--quick-gen-key", "tests@example.invalid", "ed25519",
+            "sign", "never")
+        run(*self.gpg, "--armor", "--output", self.key, "--export", "tests@example.invalid")
+        self.url = f"file://{folder}"
+
+    def offer(self, version):
+        control = (f"Package: example-tool\nVersion: {version}\nArchitecture: amd64\n"
+                   "Maintainer: tests <tests@example.invalid>\nDescription: for the tests\n")
+        write(self.folder / "tree/DEBIAN/control", control)
+        deb = self.folder / f"example-tool_{version}_amd64.deb"
+        run("dpkg-deb", "--root-owner-group", "-b", self.folder / "tree", deb)
+        packages = write(self.folder / "dists/test/main/binary-amd64/Packages",
+                         f"{control}Filename: {deb.name}\nSize: {deb.stat().st_size}\n"
+                         f"SHA256: {sha256(deb)}\n\n")
+        release = write(self.folder / "dists/test/Release",
+                        "Origin: tests\nSuite: test\nCodename: test\nArchitectures: amd64\n"
+                        "Components: main\nDate: Sat, 21 Nov 2026 00:00:00 UTC\nSHA256:\n"
+                        f" {sha256(packages)} {packages.stat().st_size} "
+                        "main/binary-amd64/Packages\n")
+        run(*self.gpg, "--clearsign", "--output", release.with_name("InRelease"), release)
+        return {"name": "example-tool", "version": version, "architecture": "amd64",
+                "url": f"./apt/{deb.name}", "filename": deb.name, "automatic": False,
+                "size": deb.stat().st_size, "sha256": sha256(deb)}
+
+    def stop(self):
+        run("gpgconf", "--homedir", self.folder / "gpg", "--kill", "all")
+
+
+@pytest.fixture
+def apt(tmp_path):
+    made = AptRepository(tmp_path / "apt")
+    yield made
+    made.stop()
+
+
+def test_apt_packages(there, apt):  # noqa: F811
+    """apt itself says what it would take today; for that the base must be in the cache."""
+    locked = apt.offer("1.9")
+    recipe = there.recipe(more="packages: [example-tool]\npackage_repositories:\n"
+                          f"  - apt: {{url: '{apt.url}', suite: test, components: [main], "
+                          f"key: {apt.key}}}\n")
+    lock(there.folder, "site", packages={
+        "wanted": ["example-tool"], "present": [], "recommends": False, "base": "b" * 64,
+        "packages": [locked], "indexes": [{"url": "./apt/dists/test/InRelease",
+                                           "sha256": "c" * 64}]})
+
+    def updates():
+        done, document = there.ingot.json("updates", recipe)
+        assert "updates" in document, done
+        return done.code, {r["what"]: r for r in document["updates"]}, done
+
+    code, rows, done = updates()
+    assert code == 0 and "the base is not in the cache" in rows["packages"]["note"], done
+    built = there.ingot("build", "-o", there.out, there.recipe(name="plain"))
+    assert built.code == 0, built
+    code, rows, done = updates()
+    assert code == 0 and rows["packages"]["current"] == "1 locked", done
+    apt.offer("1.10")
+    code, rows, done = updates()
+    tool = rows["package example-tool"]
+    assert code == 10 and (tool["current"], tool["available"]) == ("1.9", "1.10"), done
+    assert there.ingot.work_left() == []
 
 
 def test_broken_lock(here):
