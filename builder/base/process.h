@@ -23,9 +23,9 @@ struct process {
     int stdout_fd;            /* where stdout goes if > 0; else it is captured */
     bool merge_stderr;        /* stderr goes where stdout goes */
     bool log_output;          /* what is captured is also written to the build log */
-    bool no_network;          /* it can make no internet or netlink socket, as far as the kernel lets
-                                 us forbid it: for root (base/no_network.h) */
-    bool foreground;          /* stay in our process group, inherit stdin and stderr */
+    bool no_network; /* it can make no internet or netlink socket, as far as the kernel lets
+                        us forbid it: for root (base/no_network.h) */
+    bool foreground; /* stay in our process group, inherit stdin and stderr */
     void (*on_line)(const char *line, void *data); /* each whole line captured from stderr */
     void *data;
 };
