@@ -4,8 +4,8 @@
 
 #include "base/cli.h"
 
-extern const struct command command_new, command_check, command_plan, command_build,
-    command_inspect, command_cidata, command_cache, command_schema, command_config, command_doctor,
-    command_updates;
+extern const struct command command_new, command_check, command_plan, command_lock, command_fetch,
+    command_build, command_bundle, command_inspect, command_cidata, command_cache, command_schema,
+    command_config, command_doctor, command_updates;
 
 #endif

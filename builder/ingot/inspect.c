@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/units.h"
+#include "bundle/bundle.h"
 #include "contract/contract.h"
 #include "disk/image.h"
 #include "disk/writer.h"
@@ -85,6 +86,36 @@ static bool inspect_artifact(const struct cli *cli, struct session *s, const cha
     return true;
 }
 
+/* --- a bundle -----------------------------------------------------------------------------------
+ */
+
+static bool inspect_bundle(const struct cli *cli, const char *given, struct error **err)
+{
+    autobundle struct bundle_reader *r = NULL;
+    char size[16];
+    if (!bundle_open(given, &r, err))
+        return false;
+    const struct bundle *b = bundle_manifest(r);
+    if (cli->json) {
+        autojson json_t *j = bundle_to_json(b);
+        autofree char *text = json_pretty(j);
+        fputs(text, stdout);
+        return true;
+    }
+    printf("bundle        of %s, %s%s\n", bundle_kind_names[b->kind],
+           units_format_size(b->file_size, size), b->parts > 1 ? ", in parts" : "");
+    for (const char *const *n = b->names; *n; n++)
+        printf("name          %s\n", *n);
+    printf("signature     %s\n", !b->signature ? "none" : b->openpgp ? "OpenPGP" : "OpenSSH");
+    printf("manifest      sha256 %s\n", b->manifest_sha256);
+    for (size_t i = 0; i < b->count; i++)
+        printf("member        %s, %s\n", b->members[i].path,
+               units_format_size(b->members[i].size, size));
+    for (size_t i = 0; i < b->link_count; i++)
+        printf("link          %s to %s\n", b->links[i].path, b->links[i].target);
+    return true;
+}
+
 /* --- a disk image -------------------------------------------------------------------------------
  */
 
@@ -137,6 +168,8 @@ static bool run(const struct cli *cli, const void *given, struct error **err)
     autosession struct session *s = NULL;
     if (!session_open(&s, err))
         return false;
+    if (bundle_is_one(what))
+        return inspect_bundle(cli, what, err);
     if (stat(what, &st) < 0)
         return error_set(err, ERROR_INPUT, "%s: no such file or folder", what);
     if (S_ISDIR(st.st_mode) || strcmp(path_basename(what), "image.json") == 0)
@@ -146,9 +179,11 @@ static bool run(const struct cli *cli, const void *given, struct error **err)
 
 const struct command command_inspect = {
     .name = "inspect",
-    .arguments = "DIR|IMAGE",
-    .summary = "Says what is in an artifact folder or a disk image (qcow2, raw)",
-    .details = "The files of a folder are compared with the digests in its image.json.",
+    .arguments = "DIR|IMAGE|BUNDLE",
+    .summary = "Says what is in an artifact folder, a disk image (qcow2, raw) or a bundle",
+    .details =
+        "The files of a folder are compared with the digests in its image.json. Of a bundle\n"
+        "only the manifest is read: `ingot-boot bundle verify` checks all of it.",
     .min_arguments = 1,
     .max_arguments = 1,
     .run = run,

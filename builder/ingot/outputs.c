@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "resolve/lock.h"
 
 #include <string.h>
 #include <sys/random.h>
@@ -118,11 +119,11 @@ static bool compute(struct pipeline *p, const struct cidata *seed, struct output
 }
 
 /* outputs/DIGEST-OF-THE-FOLDER'S-NAME.json */
-static bool record_path(struct pipeline *p, const char *out, char **path, struct error **err)
+static bool record_path(struct session *s, const char *out, char **path, struct error **err)
 {
     char hex[DIGEST_HEX_MAX];
     autofree char *folder = NULL, *name = NULL, *full = full_name(out);
-    if (!store_folder(p->session->store, "outputs", &folder, err))
+    if (!store_folder(s->store, "outputs", &folder, err))
         return false;
     digest_bytes(DIGEST_SHA256, full, strlen(full), hex);
     if (asprintf(&name, "%.32s.json", hex) < 0)
@@ -180,7 +181,7 @@ bool outputs_look(struct pipeline *p, const struct cidata *seed, const char *out
     autojson json_t *j = NULL;
     autoerror struct error *why = NULL;
     *o = (struct outputs){0};
-    if (!compute(p, seed, o, err) || !record_path(p, out, &path, err))
+    if (!compute(p, seed, o, err) || !record_path(p->session, out, &path, err))
         return false;
     if (access(path, R_OK) != 0)
         return true;
@@ -213,6 +214,46 @@ static bool add_file(json_t *list, const char *out, const struct contract_file *
     return true;
 }
 
+/* A file that a bundle can take along as long as it stays as it is; one that is absent is not
+ * recorded. */
+static void add_origin(json_t *j, const char *key, const char *path)
+{
+    char hex[DIGEST_HEX_MAX];
+    if (!digest_file(DIGEST_SHA256, path, hex, NULL, NULL))
+        return;
+    json_t *one = json_object();
+    json_set_string(one, "path", path);
+    json_set_string(one, "sha256", hex);
+    json_set(j, key, one);
+}
+
+static void add_recipe(json_t *j, const struct recipe *r)
+{
+    autofree char *path = path_join(r->dir, path_basename(r->file)), *lock = lock_path(path);
+    add_origin(j, "recipe", path);
+    add_origin(j, "lock", lock);
+}
+
+void outputs_recipe(struct session *s, const char *out, struct outputs_recipe *r)
+{
+    autofree char *path = NULL;
+    autojson json_t *j = NULL;
+    *r = (struct outputs_recipe){0};
+    if (!record_path(s, out, &path, NULL) || !json_read_file(path, (size_t)1 << 20, &j, NULL))
+        return;
+    const struct {
+        const char *key, **path, **sha256;
+    } wanted[] = {{"recipe", &r->path, &r->sha256}, {"lock", &r->lock, &r->lock_sha256}};
+    for (size_t i = 0; i < COUNT(wanted); i++) {
+        const json_t *one = json_object_get(j, wanted[i].key);
+        const char *where = json_string_or(one, "path", NULL);
+        if (!where)
+            continue;
+        *wanted[i].path = arena_strdup(s->arena, where);
+        *wanted[i].sha256 = arena_strdup(s->arena, json_string_or(one, "sha256", ""));
+    }
+}
+
 bool outputs_record(struct pipeline *p, const char *out, const struct outputs *o,
                     const struct contract_file *files, size_t count, struct error **err)
 {
@@ -225,11 +266,12 @@ bool outputs_record(struct pipeline *p, const char *out, const struct outputs *o
     json_set_string(j, "spec", o->spec);
     json_set_string(j, "disk", o->disk);
     json_set(j, "files", list);
+    add_recipe(j, p->recipe);
     for (size_t i = 0; i < count; i++)
         if (!add_file(list, out, &files[i], err))
             return false;
     for (size_t i = 0; i < COUNT(own); i++)
         if (!add_file(list, out, &own[i], err))
             return false;
-    return record_path(p, out, &path, err) && json_write_file(path, j, 0600, err);
+    return record_path(p->session, out, &path, err) && json_write_file(path, j, 0600, err);
 }

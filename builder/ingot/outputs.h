@@ -31,4 +31,12 @@ bool outputs_look(struct pipeline *p, const struct cidata *seed, const char *out
 bool outputs_record(struct pipeline *p, const char *out, const struct outputs *o,
                     const struct contract_file *files, size_t count, struct error **err) must_check;
 
+/* The recipe that a folder was built from, and its lock, as they were then; strings in the
+ * session's arena, NULL where nothing is recorded. */
+struct outputs_recipe {
+    const char *path, *sha256; /* absolute */
+    const char *lock, *lock_sha256;
+};
+void outputs_recipe(struct session *s, const char *out, struct outputs_recipe *r);
+
 #endif
