@@ -17,8 +17,9 @@
 
 struct options {
     const char *output, *until, *writer;
-    struct cli_list set;
-    bool offline, force;
+    struct cli_list set, mirror;
+    bool offline, force, locked;
+    unsigned jobs;
 };
 
 static const struct option_spec options[] = {
@@ -28,6 +29,11 @@ static const struct option_spec options[] = {
      "override a key of the recipe, as disk=8GiB or boot.memory=2GiB"},
     {"offline", 0, OPTION_FLAG, offsetof(struct options, offline), NULL,
      "reach no network: everything must be in the cache"},
+    {"locked", 0, OPTION_FLAG, offsetof(struct options, locked), NULL,
+     "refuse a recipe that differs from its lock (exit code 4)"},
+    {"jobs", 0, OPTION_NUMBER, offsetof(struct options, jobs), "N", "fetch N files at once (8)"},
+    {"mirror", 0, OPTION_LIST, offsetof(struct options, mirror), "PREFIX=REPLACEMENT",
+     "ask for URLs that begin with PREFIX elsewhere; can be given several times"},
     {"force", 0, OPTION_FLAG, offsetof(struct options, force), NULL,
      "make the image again although nothing has changed"},
     {"until", 0, OPTION_STRING, offsetof(struct options, until), "LAYER",
@@ -39,7 +45,8 @@ static const struct option_spec options[] = {
 
 static bool parse_how(const struct options *o, struct pipeline_options *how, struct error **err)
 {
-    *how = (struct pipeline_options){.offline = o->offline, .force = o->force, .until = LAYER_SEAL};
+    *how = (struct pipeline_options){
+        .offline = o->offline, .force = o->force, .locked = o->locked, .until = LAYER_SEAL};
     if (o->writer && strcmp(o->writer, "appliance") == 0)
         how->appliance = true;
     else if (o->writer && strcmp(o->writer, "auto") != 0)
@@ -110,19 +117,6 @@ static bool report(const struct cli *cli, const struct pipeline *p, const char *
     return true;
 }
 
-/* True if the plan as it stands is what a build would come to: all keys known, and no index that
- * would have to be asked first. */
-static bool plan_is_final(const struct pipeline *p)
-{
-    const struct plan *plan = p->plan;
-    if (!p->facts || !plan->packages_wanted || (plan->packages_wanted[0] && !p->options->offline))
-        return false;
-    for (size_t i = 0; i < plan->layer_count; i++)
-        if (!plan->layers[i].key)
-            return false;
-    return true;
-}
-
 static bool make(struct pipeline *p, const struct cidata *seed, struct outputs *have,
                  const char *out, struct error **err)
 {
@@ -149,6 +143,8 @@ static bool build_part(const struct cli *cli, struct pipeline *p, const char *ou
                        struct error **err)
 {
     const char *raw, *below;
+    if (!pipeline_check_host(p, err))
+        return false;
     if (p->options->until == LAYER_BASE) {
         if (!pipeline_base(p, err))
             return false;
@@ -172,14 +168,14 @@ static bool build(const struct cli *cli, struct pipeline *p, const char *out, st
         return false;
     if (p->options->until < LAYER_SEAL)
         return build_part(cli, p, out, err);
-    if (!plan_is_final(p) && !pipeline_resolve(p, err))
+    if (!pipeline_is_final(p) && (!pipeline_check_host(p, err) || !pipeline_resolve(p, err)))
         return false;
     if (!seed_make(p->arena, p->recipe, p->session->inputs, p->facts, p->epoch, NULL, &seed, err) ||
         !outputs_look(p, &seed, out, &have, err))
         return false;
     bool changed = !have.all_current || p->options->force;
     bool disk = changed && (!have.disk_current || p->options->force);
-    if (disk && !pipeline_resolve(p, err))
+    if (disk && (!pipeline_check_host(p, err) || !pipeline_resolve(p, err)))
         return false;
     if (changed && !make(p, &seed, &have, out, err))
         return false;
@@ -195,7 +191,7 @@ static bool build_one(const struct cli *cli, const struct options *o, struct ses
     struct pipeline_options how;
     autorecipe struct recipe *r = NULL;
     cleanup(close_log) struct build_log log = {0};
-    if (!parse_how(o, &how, err) || !session_recipe(s, given, &o->set, false, &r, err) ||
+    if (!parse_how(o, &how, err) || !session_recipe(s, given, &o->set, o->locked, &r, err) ||
         !open_log(s, r->name.text, &log, err))
         return false;
     autofree char *out = path_join(o->output ? o->output : "out", r->title);
@@ -213,7 +209,8 @@ static bool run(const struct cli *cli, const void *given, struct error **err)
     autosession struct session *s = NULL;
     if (cli->json && cli->argument_count > 1)
         return error_set(err, ERROR_USAGE, "--json is for one recipe at a time");
-    const struct session_network network = {.offline = o->offline};
+    const struct session_network network = {
+        .offline = o->offline, .jobs = o->jobs, .mirrors = &o->mirror};
     if (!session_open(&s, err) || !session_cache(s, &network, err))
         return false;
     autoclose int use = store_use(s->store, false, err);

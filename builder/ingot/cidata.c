@@ -101,9 +101,10 @@ static bool run(const struct cli *cli, const void *given, struct error **err)
         return false;
     autorecipe struct recipe *r = NULL;
     struct cidata c = {.kind = "cloud-init", .hostname = "ingot", .has_locales = true};
-    if (!session_cache(s, NULL, err) || !session_epoch(&c.epoch, err))
+    if (!session_cache(s, NULL, err) || !session_epoch(NULL, &c.epoch, err))
         return false;
     if (cli->argument_count && (!session_recipe(s, cli->arguments[0], &o->set, false, &r, err) ||
+                                !session_recipe_epoch(s, r, &c.epoch, err) ||
                                 !seed_make(s->arena, r, s->inputs, NULL, c.epoch, NULL, &c, err)))
         return false;
     if (!apply(s, o, &c, err))

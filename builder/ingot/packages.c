@@ -8,12 +8,13 @@
 #include "base/progress.h"
 #include "base/units.h"
 #include "resolve/apt.h"
+#include "resolve/snapshot.h"
 #include "source/fetch.h"
 
 #include <string.h>
+#include <time.h>
 
 #define MAX_INDEX (256 * MIB)
-#define MAX_PACKAGE (4 * GIB)
 
 /* --- what was resolved last time ----------------------------------------------------------------
  */
@@ -61,6 +62,28 @@ static bool memory_path(struct pipeline *p, char **path, struct error **err)
     return true;
 }
 
+/* A key that is named by URL: the locked one, else as it is now (whoever uses it compares it with
+ * the fingerprint), and then it is locked. */
+static bool get_key(struct pipeline *p, const char *url, const char *fingerprint,
+                    char sha256[DIGEST_HEX_MAX], struct error **err)
+{
+    const struct lock_source *pin = lock_find_key(&p->pins.now, url);
+    struct stat st;
+    if (pin) {
+        const struct verify v = {
+            .kind = VERIFY_DIGEST, .digest_kind = DIGEST_SHA256, .digest = pin->sha256};
+        const struct fetch_request r = {
+            .url = url, .verify = &v, .what = "repository key", .locked = pin->sha256};
+        return fetch_blob(p->session->fetcher, &r, sha256, err);
+    }
+    autofree char *path = NULL;
+    if (!fetch_text(p->session->fetcher, url, MIB, &path, sha256, err))
+        return false;
+    uint64_t size = stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
+    pins_record_key(p, url, sha256, size, fingerprint);
+    return true;
+}
+
 /* The keys of the recipe's repositories as files: those named by URL are fetched. */
 bool packages_repositories(struct pipeline *p, struct error **err)
 {
@@ -79,11 +102,9 @@ bool packages_repositories(struct pipeline *p, struct error **err)
                 return error_set_at(err, ERROR_TRUST, from->key.place,
                                     "package_repositories: a key that is fetched needs a "
                                     "fingerprint to compare it with; or name a file");
-            if (p->options->offline)
-                return error_set(err, ERROR_UNREACHABLE, "%s cannot be fetched with --offline",
-                                 key);
-            if (!fetch_text(p->session->fetcher, key, MIB, &path, sha256, err))
+            if (!get_key(p, key, from->fingerprint, sha256, err))
                 return error_wrap(err, "package_repositories");
+            path = store_blob_path(p->session->store, sha256);
             list[i].key = arena_strdup(p->arena, path);
         } else {
             list[i].key = key;
@@ -115,76 +136,124 @@ bool packages_remembered(struct pipeline *p, struct error **err)
     return true;
 }
 
-static bool remember(struct pipeline *p, struct error **err)
-{
-    autofree char *path = NULL;
-    autojson json_t *j = resolution_to_json(p->resolution);
-    return memory_path(p, &path, err) && json_write_file(path, j, 0600, err);
-}
-
 /* --- fetching -----------------------------------------------------------------------------------
  */
 
-/* One package file. apk's have no digest before the first fetch: apk compares what it installs with
- * its signed index. */
-static bool fetch_package(struct pipeline *p, const struct package *k, const char **file,
-                          char sha256[DIGEST_HEX_MAX], struct error **err)
+static bool read_apk_state(struct pipeline *p, struct error **err)
 {
-    autofree char *path = NULL;
-    const struct verify v = {
-        .kind = VERIFY_DIGEST, .digest_kind = k->digest_kind, .digest = k->digest};
-    const struct fetch_request r = {.url = k->url, .verify = &v, .what = k->name};
-    if (k->digest && fetch_known(p->session->store, &r, sha256)) {
-        path = store_blob_path(p->session->store, sha256);
-    } else if (p->options->offline && strncmp(k->url, "file:", 5) != 0) {
-        return error_set(err, ERROR_UNREACHABLE,
-                         "%s is not in the cache, and --offline forbids to fetch it", k->url);
-    } else if (k->digest) {
-        if (!fetch_blob(p->session->fetcher, &r, sha256, err))
-            return false;
-        path = store_blob_path(p->session->store, sha256);
-    } else if (!fetch_text(p->session->fetcher, k->url, MAX_PACKAGE, &path, sha256, err)) {
-        return false;
+    const struct disk_options o = {.raw = p->base_raw, .facts = p->facts, .epoch = p->epoch};
+    autodisk struct disk *d = NULL;
+    p->apk = arena_new_of(p->arena, struct apk_repositories);
+    return disk_open(&o, &d, err) &&
+           bake_apk_state(d, p->arena, p->facts->architecture, p->repositories, p->repository_count,
+                          p->apk, err);
+}
+
+/* The index files that a resolution was made from, as the store has them. */
+static const struct resolution *with_index_paths(struct pipeline *p, const struct resolution *r)
+{
+    struct resolution *copy = arena_memdup(p->arena, r, sizeof *r);
+    struct index_pin *pins = arena_alloc(p->arena, (r->index_count + 1) * sizeof *pins);
+    for (size_t i = 0; i < r->index_count; i++) {
+        autofree char *path = store_blob_path(p->session->store, r->indexes[i].digest);
+        pins[i] = r->indexes[i];
+        pins[i].path = arena_strdup(p->arena, path);
     }
-    *file = arena_strdup(p->arena, path);
+    copy->indexes = pins;
+    return copy;
+}
+
+/* For the installation of locked packages in an apk guest: the indexes that they are of. */
+static bool prepare_apk(struct pipeline *p, struct error **err)
+{
+    if (p->apk || p->facts->packages != PACKAGES_APK)
+        return true;
+    if (!packages_repositories(p, err) || !read_apk_state(p, err) ||
+        !packages_get_indexes(p, p->resolution, err))
+        return false;
+    apk_put_locked(p->arena, p->apk, with_index_paths(p, p->resolution));
     return true;
+}
+
+/* With every digest: apk's have none before the first fetch (apk compares what it installs with its
+ * signed index). */
+static void take_digests(struct pipeline *p)
+{
+    struct resolution *whole = arena_memdup(p->arena, p->resolution, sizeof *whole);
+    struct package *packages = arena_alloc(p->arena, (whole->count + 1) * sizeof *packages);
+    for (size_t i = 0; i < whole->count; i++) {
+        struct stat st;
+        packages[i] = whole->packages[i];
+        if (packages[i].digest)
+            continue;
+        packages[i].digest_kind = DIGEST_SHA256;
+        packages[i].digest = path_basename(p->package_files[i]);
+        if (!packages[i].size && stat(p->package_files[i], &st) == 0)
+            packages[i].size = (uint64_t)st.st_size;
+    }
+    whole->packages = packages;
+    p->resolution = whole;
 }
 
 bool packages_fetch(struct pipeline *p, struct error **err)
 {
-    const struct resolution *r = p->resolution;
-    size_t n = r ? r->count : 0;
-    if (p->package_files)
+    if (!p->resolution)
         return true;
-    const char **files = arena_alloc(p->arena, (n + 1) * sizeof *files);
-    struct package *packages = arena_alloc(p->arena, (n + 1) * sizeof *packages);
-    if (n)
-        progress_step("fetch %zu package%s", n, n == 1 ? "" : "s");
-    for (size_t i = 0; i < n; i++) {
-        char sha256[DIGEST_HEX_MAX];
-        progress_note("%s", r->packages[i].name);
-        if (!fetch_package(p, &r->packages[i], &files[i], sha256, err))
-            return error_wrap(err, "package %s", r->packages[i].name);
-        packages[i] = r->packages[i];
-        if (!packages[i].digest) {
-            packages[i].digest_kind = DIGEST_SHA256;
-            packages[i].digest = arena_strdup(p->arena, sha256);
-        }
+    if (!p->package_files) {
+        if (!packages_get(p, p->resolution, p->snapshot, &p->package_files, err))
+            return false;
+        take_digests(p);
     }
-    progress_note("%s", "");
-    p->package_files = files;
-    if (n) { /* with every digest */
-        struct resolution *whole = arena_memdup(p->arena, r, sizeof *r);
-        whole->packages = packages;
-        p->resolution = whole;
-    }
-    return true;
+    return prepare_apk(p, err);
 }
 
 /* --- resolving ----------------------------------------------------------------------------------
  */
 
-static bool resolve_apt(struct pipeline *p, struct error **err)
+static bool is_named(const char *const *list, const char *name)
+{
+    for (size_t i = 0; list && list[i]; i++)
+        if (strcmp(list[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* Both, sorted by name; a name that both have is taken from `more`. */
+static const struct resolution *merge(struct pipeline *p, const struct resolution *kept,
+                                      const struct resolution *more)
+{
+    struct resolution *both = arena_new_of(p->arena, struct resolution);
+    struct package *packages =
+        arena_alloc(p->arena, (kept->count + more->count + 1) * sizeof *packages);
+    struct index_pin *pins =
+        arena_alloc(p->arena, (kept->index_count + more->index_count + 1) * sizeof *pins);
+    for (size_t i = 0, k = 0; i < kept->count || k < more->count;) {
+        int order = i == kept->count   ? 1
+                    : k == more->count ? -1
+                                       : strcmp(kept->packages[i].name, more->packages[k].name);
+        packages[both->count] = order < 0 ? kept->packages[i] : more->packages[k];
+        i += order <= 0;
+        k += order >= 0;
+        struct package *one = &packages[both->count++];
+        one->automatic = !is_named(p->plan->packages_wanted, one->name);
+    }
+    for (size_t i = 0; i < kept->index_count; i++)
+        pins[both->index_count++] = kept->indexes[i];
+    for (size_t i = 0; i < more->index_count; i++) {
+        bool known = false;
+        for (size_t k = 0; k < kept->index_count && !known; k++)
+            known = strcmp(kept->indexes[k].url, more->indexes[i].url) == 0 &&
+                    strcmp(kept->indexes[k].digest, more->indexes[i].digest) == 0;
+        if (!known)
+            pins[both->index_count++] = more->indexes[i];
+    }
+    both->packages = packages;
+    both->indexes = pins;
+    return both;
+}
+
+static bool ask_apt(struct pipeline *p, const struct resolution *kept, const char *const *files,
+                    const struct resolution **out, struct error **err)
 {
     autofree char *tmp = NULL, *work = NULL;
     autotempdir char *guest = NULL;
@@ -204,19 +273,51 @@ static bool resolve_apt(struct pipeline *p, struct error **err)
         .offline = p->options->offline,
         .repositories = p->repositories,
         .repository_count = p->repository_count,
+        .locked = kept ? kept->packages : NULL,
+        .locked_files = files,
+        .locked_count = kept ? kept->count : 0,
     };
     progress_step("resolve packages");
-    return apt_resolve(p->arena, &r, &p->resolution, err);
+    return apt_resolve(p->arena, &r, out, err);
 }
 
-static bool read_apk_state(struct pipeline *p, struct error **err)
+/* Something is no longer asked for, and what it alone needed is to go as well: apt is asked for the
+ * rest. If all of that is locked, in the same versions, then it is that part of the lock; if the
+ * archive has moved on, everything is as it is now. */
+static bool resolve_fewer(struct pipeline *p, const struct resolution *kept, struct error **err)
 {
-    const struct disk_options o = {.raw = p->base_raw, .facts = p->facts, .epoch = p->epoch};
-    autodisk struct disk *d = NULL;
-    p->apk = arena_new_of(p->arena, struct apk_repositories);
-    return disk_open(&o, &d, err) &&
-           bake_apk_state(d, p->arena, p->facts->architecture, p->repositories, p->repository_count,
-                          p->apk, err);
+    const struct resolution *now;
+    if (!ask_apt(p, NULL, NULL, &now, err))
+        return false;
+    for (size_t i = 0; i < now->count; i++) {
+        size_t k = 0;
+        while (k < kept->count && strcmp(kept->packages[k].name, now->packages[i].name) != 0)
+            k++;
+        if (k < kept->count && strcmp(kept->packages[k].version, now->packages[i].version) == 0)
+            continue;
+        log_warning("packages are resolved anew: some are no longer asked for, and the archive has "
+                    "others than %s",
+                    path_basename(p->pins.path));
+        break;
+    }
+    p->resolution = now;
+    return true;
+}
+
+static bool resolve_apt(struct pipeline *p, const struct lock_packages *locked, struct error **err)
+{
+    const struct resolution *kept = locked ? locked->resolution : NULL, *more;
+    const char *const *files;
+    if (!kept || !kept->count)
+        return ask_apt(p, NULL, NULL, &p->resolution, err);
+    for (size_t i = 0; locked->wanted[i]; i++)
+        if (!is_named(p->plan->packages_wanted, locked->wanted[i]))
+            return resolve_fewer(p, kept, err);
+    if (!packages_get(p, kept, locked->snapshot, &files, err) ||
+        !ask_apt(p, kept, files, &more, err))
+        return false;
+    p->resolution = merge(p, kept, more);
+    return true;
 }
 
 /* The index as the cache has it from the remembered resolution. */
@@ -286,15 +387,23 @@ static bool same_indexes(const struct resolution *last, const struct apk_reposit
     return same;
 }
 
-static bool resolve_apk(struct pipeline *p, const struct resolution *last, struct error **err)
+static bool resolve_apk(struct pipeline *p, const struct resolution *last,
+                        const struct lock_packages *locked, struct error **err)
 {
     const char *missed;
     autofree char *tmp = NULL;
+    const struct resolution *kept = locked && locked->resolution->count ? locked->resolution : NULL;
     if (!read_apk_state(p, err) || !fetch_indexes(p, last, &missed, err))
         return false;
-    if (same_indexes(last, p->apk)) {
+    if (!kept && same_indexes(last, p->apk)) {
         p->resolution = last;
         return true;
+    }
+    if (kept) {
+        if (!packages_get_indexes(p, kept, err))
+            return false;
+        kept = with_index_paths(p, kept);
+        apk_put_locked(p->arena, p->apk, kept);
     }
     if (!store_folder(p->session->store, "tmp", &tmp, err) || !pipeline_open_system(p, err))
         return false;
@@ -304,6 +413,7 @@ static bool resolve_apk(struct pipeline *p, const struct resolution *last, struc
         .repositories = p->repositories,
         .repository_count = p->repository_count,
         .apk = p->apk,
+        .locked = kept,
         .tmp = tmp,
     };
     progress_step("resolve packages in the guest");
@@ -317,16 +427,66 @@ static bool resolve_apk(struct pipeline *p, const struct resolution *last, struc
     return false;
 }
 
-bool packages_resolve(struct pipeline *p, struct error **err)
+/* --- the lock -----------------------------------------------------------------------------------
+ */
+
+void packages_take_pinned(struct pipeline *p)
 {
+    if (!pins_packages_fit(p))
+        return;
+    p->resolution = p->pins.now.packages.resolution;
+    p->snapshot = p->pins.now.packages.snapshot;
+    p->packages_pinned = true;
+}
+
+/* The stamps of what was kept, and now. */
+static void set_snapshot(struct pipeline *p, const struct lock_packages *kept)
+{
+    char stamp[SNAPSHOT_STAMP];
+    snapshot_stamp(time(NULL), stamp);
+    bool older = kept && kept->snapshot && !strstr(kept->snapshot, stamp);
+    p->snapshot = older ? arena_printf(p->arena, "%s %s", kept->snapshot, stamp)
+                        : arena_strdup(p->arena, stamp);
+}
+
+static bool has_all_digests(const struct resolution *r)
+{
+    bool all = true;
+    for (size_t i = 0; i < r->count; i++)
+        all = all && r->packages[i].digest;
+    return all;
+}
+
+static bool resolve(struct pipeline *p, struct error **err)
+{
+    bool apk = p->facts->packages == PACKAGES_APK;
     if (!packages_repositories(p, err) || !packages_remembered(p, err))
         return false;
     const struct resolution *last = p->resolution;
+    const struct lock_packages *locked = pins_packages(p);
     p->resolution = NULL;
-    bool apk = p->facts->packages == PACKAGES_APK;
-    if (!apk && last && p->options->offline)
+    if (!apk && last && !locked && p->options->offline)
         p->resolution = last;
-    else if (!(apk ? resolve_apk(p, last, err) : resolve_apt(p, err)))
-        return error_wrap(err, "cannot resolve packages");
-    return packages_fetch(p, err) && remember(p, err);
+    else if (!(apk ? resolve_apk(p, last, locked, err) : resolve_apt(p, locked, err)))
+        return false;
+    set_snapshot(p, locked);
+    if (!has_all_digests(p->resolution) && !packages_fetch(p, err))
+        return false;
+    autofree char *path = NULL;
+    autojson json_t *j = resolution_to_json(p->resolution);
+    return memory_path(p, &path, err) && json_write_file(path, j, 0600, err);
+}
+
+bool packages_resolve(struct pipeline *p, struct error **err)
+{
+    packages_take_pinned(p);
+    if (p->packages_pinned)
+        return true;
+    if (p->options->anywhere && p->facts->packages == PACKAGES_APK &&
+        !pipeline_check_host(p, NULL)) {
+        p->resolution = NULL;
+        p->packages_open = true;
+        return true;
+    }
+    return resolve(p, err) || error_wrap(err, "cannot resolve packages");
 }

@@ -24,7 +24,7 @@ struct pipeline *pipeline_new(struct session *s, const struct recipe *r,
     p->session = s;
     p->recipe = r;
     p->options = o;
-    if (!session_epoch(&p->epoch, err)) {
+    if (!pins_open(p, err)) {
         pipeline_free(p);
         return NULL;
     }
@@ -80,12 +80,29 @@ static bool describe_bootstrap(struct pipeline *p, struct bootstrap *b, struct e
     return true;
 }
 
+/* A contradiction is one of the differences that --locked lists later, all at once. */
+static bool later(const struct pipeline *p, struct error **err)
+{
+    if (!p->options->locked)
+        return false;
+    error_free(take_ptr(*err));
+    return true;
+}
+
 static bool know_base_digest(struct pipeline *p, struct error **err)
 {
     const struct base *base = &p->recipe->base;
+    const struct lock_source *pin;
     if (base->kind == BASE_BOOTSTRAP) {
         struct bootstrap b;
         return describe_bootstrap(p, &b, err) && bootstrap_key(&b, p->base_digest, err);
+    }
+    if (!pins_of_base(p, &pin, err))
+        return later(p, err) || error_wrap(err, "base");
+    if (pin) {
+        snprintf(p->base_digest, sizeof p->base_digest, "%s", pin->sha256);
+        inputs_learn(p->session->inputs, base->image.text, pin->sha256);
+        return true;
     }
     const struct fetch_request r = {
         .url = base->image.text, .verify = &base->verify, .what = "base image"};
@@ -122,37 +139,54 @@ static bool load_facts(struct pipeline *p, struct error **err)
     return true;
 }
 
-static bool learn_sources(struct pipeline *p)
+static bool learn_sources(struct pipeline *p, bool *learned, struct error **err)
 {
     char sha256[DIGEST_HEX_MAX];
-    bool learned = false;
+    *learned = false;
     for (size_t i = 0; i < p->plan->fetch_count; i++) {
         const struct plan_fetch *f = &p->plan->fetches[i];
         const struct fetch_request r = {.url = f->url, .verify = f->verify, .what = f->why};
-        if (!f->sha256 && fetch_known(p->session->store, &r, sha256)) {
-            inputs_learn(p->session->inputs, f->url, sha256);
-            learned = true;
-        }
+        const struct lock_source *pin;
+        if (f->verify == &p->recipe->base.verify)
+            continue;
+        if (!pins_of(p, f->url, f->verify, &pin, err) && !later(p, err))
+            return error_wrap(err, "%s", f->why);
+        if (pin)
+            snprintf(sha256, sizeof sha256, "%s", pin->sha256);
+        else if (f->sha256 || !fetch_known(p->session->store, &r, sha256))
+            continue;
+        inputs_learn(p->session->inputs, f->url, sha256);
+        *learned = true;
     }
-    return learned;
+    return true;
+}
+
+/* What is there of the base whose digest is known. */
+static bool look_at_base(struct pipeline *p, struct error **err)
+{
+    autofree char *raw = NULL;
+    p->base_key = arena_strdup(p->arena, p->plan->layers[0].key);
+    p->base_raw = NULL;
+    p->facts = NULL;
+    if (!p->base_key)
+        return true;
+    if (!layer_find(p->session->store, p->base_key, &raw, err) || !load_facts(p, err))
+        return false;
+    p->base_raw = arena_strdup(p->arena, raw);
+    return true;
 }
 
 bool pipeline_look(struct pipeline *p, struct error **err)
 {
-    if (!know_base_digest(p, err) || !make_plan(p, err))
+    bool learned;
+    if (!know_base_digest(p, err) || !make_plan(p, err) || !look_at_base(p, err) ||
+        !learn_sources(p, &learned, err))
         return false;
-    p->base_key = arena_strdup(p->arena, p->plan->layers[0].key);
-    if (p->base_key) {
-        autofree char *raw = NULL;
-        if (!layer_find(p->session->store, p->base_key, &raw, err) || !load_facts(p, err))
-            return false;
-        p->base_raw = arena_strdup(p->arena, raw);
-    }
-    bool learned = learn_sources(p);
     if ((p->facts || learned) && !make_plan(p, err))
         return false;
     if (p->plan->packages_wanted && p->plan->packages_wanted[0]) {
-        if (!packages_remembered(p, err))
+        packages_take_pinned(p);
+        if (!p->packages_pinned && !packages_remembered(p, err))
             return false;
         if (p->resolution && !make_plan(p, err))
             return false;
@@ -160,11 +194,27 @@ bool pipeline_look(struct pipeline *p, struct error **err)
     return true;
 }
 
+bool pipeline_is_final(struct pipeline *p)
+{
+    const struct plan *plan = p->plan;
+    if (!p->facts || !plan->packages_wanted)
+        return false;
+    for (size_t i = 0; i < plan->layer_count; i++)
+        if (!plan->layers[i].key)
+            return false;
+    if (!pins_drift(p)[0])
+        return true;
+    /* Where no lock can be written, what is known already has to do, but for packages. */
+    bool packages = (plan->packages_wanted[0] && !p->packages_pinned) ||
+                    (p->recipe->base.kind == BASE_BOOTSTRAP && !pins_of_bootstrap(p));
+    return !p->options->locked && pins_forbidden(p) && (!packages || p->options->offline);
+}
+
 /* --- making sure -------------------------------------------------------------------------------
  */
 
-/* The bake runs programs of the guest: there is no emulation of other architectures. */
-static bool check_architecture(const struct pipeline *p, struct error **err)
+/* There is no emulation of other architectures. */
+bool pipeline_check_host(const struct pipeline *p, struct error **err)
 {
     struct utsname host;
     if (uname(&host) == 0 && strcmp(host.machine, architecture_gnu(p->recipe->arch)) != 0)
@@ -173,12 +223,6 @@ static bool check_architecture(const struct pipeline *p, struct error **err)
                          "architecture",
                          architecture_name(p->recipe->arch), host.machine);
     return true;
-}
-
-static bool offline_lacks(struct error **err, const char *what)
-{
-    return error_set(err, ERROR_UNREACHABLE,
-                     "%s is not in the cache, and --offline forbids to fetch it", what);
 }
 
 static bool make_base_image(struct pipeline *p, struct layer_work *w, struct error **err)
@@ -198,36 +242,17 @@ static bool make_base_image(struct pipeline *p, struct layer_work *w, struct err
 static bool make_bootstrap(struct pipeline *p, struct layer_work *w, struct error **err)
 {
     struct bootstrap b;
-    if (p->options->offline)
-        return offline_lacks(err, "the base");
-    if (!describe_bootstrap(p, &b, err) || !layer_start(p->session->store, NULL, w, err))
+    if (!pipeline_check_host(p, err) || !describe_bootstrap(p, &b, err) ||
+        !layer_start(p->session->store, NULL, w, err))
         return false;
     progress_step("make the base from packages (%s %s)", b.os, b.suite);
     return bootstrap_make(&b, w->raw, err) || error_wrap(err, "base");
-}
-
-static bool fetch_base(struct pipeline *p, struct error **err)
-{
-    const struct base *base = &p->recipe->base;
-    const struct fetch_request r = {
-        .url = base->image.text, .verify = &base->verify, .what = "base image"};
-    if (base->kind == BASE_BOOTSTRAP || store_has(p->session->store, p->base_digest))
-        return true;
-    if (p->options->offline && base->image.text[0] != '/')
-        return offline_lacks(err, base->image.text);
-    progress_step("fetch the base image");
-    if (!fetch_blob(p->session->fetcher, &r, p->base_digest, err))
-        return error_wrap(err, "base");
-    return true;
 }
 
 static bool ensure_base(struct pipeline *p, struct error **err)
 {
     if (p->base_raw)
         return true;
-    if (!fetch_base(p, err) || !make_plan(p, err))
-        return false;
-    p->base_key = arena_strdup(p->arena, p->plan->layers[0].key);
     autofree char *raw = NULL;
     autoclose int lock = layer_lock(p->session->store, p->base_key, err);
     if (lock < 0 || !layer_find(p->session->store, p->base_key, &raw, err))
@@ -262,50 +287,66 @@ static bool ensure_facts(struct pipeline *p, struct error **err)
     return json_write_file(path, j, 0600, err);
 }
 
-static bool fetch_sources(struct pipeline *p, struct error **err)
+/* Fetches, and looks again where the base is another than it seemed to be. */
+static bool fetch_and_look(struct pipeline *p, struct error **err)
 {
-    char sha256[DIGEST_HEX_MAX];
-    bool fetched = false;
-    for (size_t i = 0; i < p->plan->fetch_count; i++) {
-        const struct plan_fetch *f = &p->plan->fetches[i];
-        const struct fetch_request r = {.url = f->url, .verify = f->verify, .what = f->why};
-        if (strcmp(f->why, "base image") == 0 ||
-            (f->sha256 && store_has(p->session->store, f->sha256)))
-            continue;
-        if (p->options->offline && f->url[0] != '/' && strncmp(f->url, "file:", 5) != 0)
-            return offline_lacks(err, f->url);
-        progress_step("fetch %s", path_basename(f->url));
-        if (!fetch_blob(p->session->fetcher, &r, sha256, err))
-            return error_wrap(err, "%s", f->why);
-        inputs_learn(p->session->inputs, f->url, sha256);
-        fetched = true;
-    }
-    return !fetched || make_plan(p, err);
+    if (!pins_check(p, err) || !pipeline_resolve_bootstrap(p, err) || !pipeline_fetch(p, err) ||
+        !make_plan(p, err))
+        return false;
+    if (p->base_key && strcmp(p->base_key, p->plan->layers[0].key) == 0)
+        return true;
+    if (!look_at_base(p, err))
+        return false;
+    p->resolution = NULL;
+    p->packages_pinned = false;
+    p->package_files = NULL;
+    return true;
 }
 
 bool pipeline_base(struct pipeline *p, struct error **err)
 {
-    return check_architecture(p, err) && ensure_base(p, err);
+    return fetch_and_look(p, err) && ensure_base(p, err);
+}
+
+/* A base made from packages of another architecture cannot be made here, and what it lacks cannot
+ * be said. */
+static bool cannot_make_base(const struct pipeline *p)
+{
+    return p->options->anywhere && !p->base_raw && p->recipe->base.kind == BASE_BOOTSTRAP &&
+           !pipeline_check_host(p, NULL);
+}
+
+static bool resolve_packages(struct pipeline *p, struct error **err)
+{
+    if (!ensure_base(p, err) || !ensure_facts(p, err) || !make_plan(p, err) || !pins_check(p, err))
+        return false;
+    if (!p->plan->packages_wanted[0])
+        return packages_repositories(p, err);
+    if (!packages_resolve(p, err) ||
+        (p->resolution && p->options->everything && !packages_fetch(p, err)))
+        return false;
+    return make_plan(p, err);
+}
+
+static bool check_keys(const struct pipeline *p, struct error **err)
+{
+    for (size_t i = 0; i < p->plan->layer_count && !p->packages_open; i++)
+        if (!p->plan->layers[i].key)
+            return error_set(err, ERROR_INTERNAL, "layer %s has no key",
+                             layer_names[p->plan->layers[i].kind]);
+    return true;
 }
 
 bool pipeline_resolve(struct pipeline *p, struct error **err)
 {
     if (p->resolved)
         return true;
-    if (!pipeline_base(p, err) || !ensure_facts(p, err) || !make_plan(p, err) ||
-        !fetch_sources(p, err))
+    if (!fetch_and_look(p, err))
         return false;
-    if (!packages_repositories(p, err))
+    if (cannot_make_base(p))
+        p->packages_open = true;
+    else if (!resolve_packages(p, err))
         return false;
-    if (p->plan->packages_wanted[0]) {
-        p->resolution = NULL;
-        if (!packages_resolve(p, err) || !make_plan(p, err))
-            return false;
-    }
-    for (size_t i = 0; i < p->plan->layer_count; i++)
-        if (!p->plan->layers[i].key)
-            return error_set(err, ERROR_INTERNAL, "layer %s has no key",
-                             layer_names[p->plan->layers[i].kind]);
-    p->resolved = true;
-    return true;
+    p->resolved = check_keys(p, err) && pins_finish(p, err);
+    return p->resolved;
 }

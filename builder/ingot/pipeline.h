@@ -6,15 +6,23 @@
 
 #include "bake/layer.h"
 #include "disk/appliance.h"
+#include "ingot/pins.h"
 #include "ingot/session.h"
 #include "plan/plan.h"
 #include "resolve/apk.h"
 
 struct pipeline_options {
-    bool offline;          /* no network: what is not in the cache is ERROR_UNREACHABLE */
-    bool force;            /* makes the topmost layer again, cached or not */
-    bool appliance;        /* --writer appliance: also where ext4 could be written on the host */
-    enum layer_kind until; /* LAYER_SEAL: all */
+    bool offline;                  /* no network: what is not in the cache is ERROR_UNREACHABLE */
+    bool force;                    /* makes the topmost layer again, cached or not */
+    bool appliance;                /* --writer appliance: also where ext4 could be written on the
+                                      host */
+    bool locked;                   /* any difference between recipe and lock is ERROR_TRUST */
+    const struct cli_list *update; /* what the lock says of these is asked for anew; or NULL */
+    bool everything;               /* fetches all that a rebuild needs, not only what this cache
+                                      lacks layers for */
+    bool anywhere;                 /* only to lock or fetch: what needs a host of the guest's
+                                      architecture is left out, and said */
+    enum layer_kind until;         /* LAYER_SEAL: all */
 };
 
 struct pipeline {
@@ -23,11 +31,20 @@ struct pipeline {
     const struct recipe *recipe;
     const struct pipeline_options *options;
     int64_t epoch;
+    struct pins pins;                 /* NAME.lock */
     char base_digest[DIGEST_HEX_MAX]; /* "" until it is known */
     const char *base_key;             /* layer key of the base */
     const char *base_raw;             /* its raw disk in the cache, or NULL */
+    /* A base made from packages: what is asked for, what that came to, the files. */
+    const char *const *bootstrap_wanted;
+    const struct resolution *bootstrap;
+    const char *bootstrap_snapshot;
+    const char *const *bootstrap_files;
     const struct facts *facts;
     const struct resolution *resolution;
+    const char *snapshot; /* of the resolution: stamps with blanks between, see lock_packages */
+    bool packages_pinned; /* resolution is the lock's */
+    bool packages_open;   /* it cannot be made on this host (options.anywhere) */
     /* The recipe's repositories with their keys, and on apk guests all repositories. */
     struct package_repository *repositories;
     size_t repository_count;
@@ -50,12 +67,25 @@ void pipeline_free(struct pipeline *p);
  * the cache knows them; then the plan. */
 bool pipeline_look(struct pipeline *p, struct error **err) must_check;
 
+/* True if nothing that is remote has to be asked before the build: the lock has it all, all layers
+ * have keys. */
+bool pipeline_is_final(struct pipeline *p);
+
+/* The bake runs programs of the guest: ERROR_HOST where the host is of another architecture. */
+bool pipeline_check_host(const struct pipeline *p, struct error **err) must_check;
+
 /* Fetches or makes the base alone: p->base_raw. */
 bool pipeline_base(struct pipeline *p, struct error **err) must_check;
 
-/* Fetches or makes the base, reads its facts, asks the package indexes and resolves; then the plan,
- * whose layers all have keys. */
+/* Fetches or makes the base, reads its facts, asks the package indexes and resolves what the lock
+ * does not have; then the plan, whose layers all have keys, and the lock. */
 bool pipeline_resolve(struct pipeline *p, struct error **err) must_check;
+
+/* pipeline_fetch.c: brings into the store, all at once, what is known to be needed: the base or the
+ * packages that it is made from, sources, locked packages with their indexes and keys. */
+bool pipeline_fetch(struct pipeline *p, struct error **err) must_check;
+/* Resolves the packages of a bootstrapped base, where the lock does not have them. */
+bool pipeline_resolve_bootstrap(struct pipeline *p, struct error **err) must_check;
 
 /* An appliance with the disk of the system layer in the making, grown and mounted: p->appliance. */
 bool pipeline_open_system(struct pipeline *p, struct error **err) must_check;

@@ -8,10 +8,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-/* Without SOURCE_DATE_EPOCH every build uses this time, so that the same recipe gives the same
- * bytes: 2024-01-01T00:00:00Z. */
-#define DEFAULT_EPOCH INT64_C(1704067200)
+#define DAY (24 * 60 * 60)
 
 static void add(struct arena *a, const char ***list, size_t *count, const char *folder)
 {
@@ -55,9 +54,16 @@ bool session_open(struct session **out, struct error **err)
     return true;
 }
 
+/* --mirror's before those of the environment, where the settings are too. */
 static bool open_fetcher(struct session *s, const struct session_network *n, struct error **err)
 {
     struct fetch_options o = {.offline = !n || n->offline, .jobs = n ? n->jobs : 0};
+    const char *more = getenv("INGOT_MIRROR");
+    for (size_t i = 0; n && n->mirrors && i < n->mirrors->count; i++)
+        if (!mirrors_parse(s->arena, n->mirrors->items[i], "--mirror", &o.mirrors, err))
+            return false;
+    if (n && more && *more && !mirrors_parse(s->arena, more, "INGOT_MIRROR", &o.mirrors, err))
+        return false;
     return fetcher_new(s->store, &o, &s->fetcher, err);
 }
 
@@ -139,6 +145,7 @@ bool session_diagnose(struct session *s, const char *given, const struct cli_lis
         return false;
     if (!read_overrides(s->arena, sets, &o, err))
         return false;
+    s->overridden = o.override_count > 0;
     if (locked && o.override_count)
         return error_set(err, ERROR_TRUST, "--locked takes no overrides, but there is %s",
                          o.overrides[0].origin);
@@ -166,11 +173,11 @@ bool session_recipe(struct session *s, const char *given, const struct cli_list 
     return session_diagnose(s, given, sets, locked, out, NULL, err);
 }
 
-bool session_epoch(int64_t *epoch, struct error **err)
+bool session_epoch(const struct lock *locked, int64_t *epoch, struct error **err)
 {
     const char *s = getenv("SOURCE_DATE_EPOCH");
     char *end;
-    *epoch = DEFAULT_EPOCH;
+    *epoch = locked ? locked->epoch : (int64_t)time(NULL) / DAY * DAY;
     if (!s || !*s)
         return true;
     errno = 0;
@@ -179,4 +186,12 @@ bool session_epoch(int64_t *epoch, struct error **err)
         return error_set(err, ERROR_USAGE, "SOURCE_DATE_EPOCH is no time in seconds: '%s'", s);
     *epoch = value;
     return true;
+}
+
+bool session_recipe_epoch(struct session *s, const struct recipe *r, int64_t *epoch,
+                          struct error **err)
+{
+    autofree char *path = lock_path(r->file);
+    const struct lock *locked;
+    return lock_read(s->arena, path, &locked, err) && session_epoch(locked, epoch, err);
 }

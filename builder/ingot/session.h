@@ -7,6 +7,7 @@
 #include "base/cli.h"
 #include "inputs/inputs.h"
 #include "recipe/recipe.h"
+#include "resolve/lock.h"
 #include "source/fetch.h"
 #include "source/store.h"
 
@@ -16,6 +17,7 @@ struct session {
     struct fetcher *fetcher;   /* NULL until session_cache; offline as session_cache was told */
     struct inputs *inputs;     /* NULL until session_cache */
     const char *const *search; /* NULL-terminated */
+    bool overridden;           /* the recipe that was loaded last has overrides */
 };
 
 /* Settings and search folders only: for commands that touch no cache. *out is to be freed even on
@@ -42,8 +44,13 @@ bool session_diagnose(struct session *s, const char *given, const struct cli_lis
                       bool locked, struct recipe **out, json_t *list, struct error **err)
     must_check;
 
-/* Seconds since the epoch for everything that is written: SOURCE_DATE_EPOCH, else a constant. */
-bool session_epoch(int64_t *epoch, struct error **err) must_check;
+/* Seconds since the epoch for everything that is written: SOURCE_DATE_EPOCH, else the lock's, else
+ * (locked NULL: what a new lock gets) the start of the present day in UTC, so that recipes locked
+ * on one day share layers. */
+bool session_epoch(const struct lock *locked, int64_t *epoch, struct error **err) must_check;
+/* The same with the lock beside a recipe. */
+bool session_recipe_epoch(struct session *s, const struct recipe *r, int64_t *epoch,
+                          struct error **err) must_check;
 
 static inline void cleanup_session(struct session **s)
 {
