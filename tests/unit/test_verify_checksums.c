@@ -41,9 +41,16 @@ static void good_files(void **state)
         {A128, A128, DIGEST_SHA512},
         {"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA  k3s\n", A64,
          DIGEST_SHA256},
-        {"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n" A64
-         "  k3s\n-----BEGIN PGP SIGNATURE-----\nabc\n",
-         A64, DIGEST_SHA256},
+        /* k3d's checksums.txt, k3s's sha256sum-amd64.txt, Alpine's .sha512 in both its forms */
+        {B64 "  _dist/k3s-linux-amd64\n" A64 "  _dist/k3s\n" B64 "  _dist/k3s.exe\n", A64,
+         DIGEST_SHA256},
+        {B64 "  k3s-airgap-images-amd64.tar.zst\n" A64 "  k3s\n", A64, DIGEST_SHA256},
+        {A128 "  k3s\n", A128, DIGEST_SHA512},
+        {A128 "\n", A128, DIGEST_SHA512},
+        {"# Hash of it\nSHA512 (./k3s) = " A128 "\n", A128, DIGEST_SHA512},
+        {A64 "\t*k3s\n", A64, DIGEST_SHA256},
+        {B64 "  k3s (copy)\n" A64 "  k3s\n", A64, DIGEST_SHA256},
+        {B64 "  k3s \\n\n" A64 "  k3s\n", A64, DIGEST_SHA256},
     };
     for (size_t i = 0; i < COUNT(good); i++) {
         enum digest_kind kind;
@@ -77,6 +84,17 @@ static void bad_files(void **state)
         {"SHA256 (k3s) = " A128 "\n", "has no digest"},
         {"SHA256 (k3s) = xyz\n", "has no digest"},
         {"SHA256 (k3s) " A64 "\n", "has no digest"},
+        {"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n" A64
+         "  k3s\n-----BEGIN PGP SIGNATURE-----\nabc\n",
+         "is a clear-signed file"},
+        {A64 "  k3s\n-----BEGIN PGP SIGNED MESSAGE-----\n\n" B64 "  k3s\n",
+         "is a clear-signed file"},
+        {"# " A64 "  k3s\n", "has no digest"},
+        {A64 "  K3S\n", "has no digest"},
+        {A64 "  k3s/\n", "has no digest"},
+        {A64 "  k3s\n" B64 "  k3s\n" A64 "  k3s\n", "several different"},
+        {"  k3s\n", "has no digest"},
+        {A128 "  k3s\n" B64 B64 "  k3s\n", "several different"},
     };
     enum digest_kind kind;
     char hex[DIGEST_HEX_MAX];
