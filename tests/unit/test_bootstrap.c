@@ -8,6 +8,17 @@
 
 #include <dirent.h>
 
+#define DIGEST_A "71b0471242f7bb777264cdab55c141f1fc043b443105633a38708e125f90c4ea"
+#define DIGEST_B "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+static const struct package pinned[] = {
+    {"bash", "5.2", "amd64", "http://m.example/bash.deb", "bash_5.2_amd64.deb", 10, DIGEST_SHA256,
+     DIGEST_A, false},
+    {"libc6", "2.36", "amd64", "http://m.example/libc6.deb", "libc6_2.36_amd64.deb", 10,
+     DIGEST_SHA256, DIGEST_B, true},
+};
+static const struct resolution resolution = {.packages = pinned, .count = COUNT(pinned)};
+
 static struct bootstrap example(const char *const *packages)
 {
     return (struct bootstrap){.os = "debian",
@@ -15,6 +26,7 @@ static struct bootstrap example(const char *const *packages)
                               .architecture = "amd64",
                               .packages = packages,
                               .mirror = "http://127.0.0.1:9/debian",
+                              .resolution = &resolution,
                               .epoch = 1700000000,
                               .scratch = "/tmp"};
 }
@@ -28,37 +40,87 @@ static void key_of(const struct bootstrap *b, char key[SHA256_HEX])
 static void test_key(void **state)
 {
     (void)state;
-    static const char *const ab[] = {"podman", "curl", NULL};
-    static const char *const ba[] = {"curl", "podman", "curl", "sudo", NULL}; /* sudo is built in */
-    static const char *const a[] = {"curl", NULL};
+    static const char *const asked[] = {"curl", NULL};
     char key[SHA256_HEX], other[SHA256_HEX];
-    struct bootstrap b = example(ab), c = example(ba);
+    struct bootstrap b = example(NULL), c = example(NULL);
     key_of(&b, key);
-    key_of(&c, other);
-    assert_string_equal(key, other); /* order and repetition do not matter */
     c.scratch = "/elsewhere";
+    c.packages = asked; /* only what they came to counts */
+    key_of(&c, other);
+    assert_string_equal(key, other);
+    /* Nor does it where the packages come from. */
+    struct package moved[] = {pinned[0], pinned[1]};
+    const struct index_pin index = {.url = "http://m.example/Packages", .digest = DIGEST_A};
+    const struct resolution elsewhere = {
+        .packages = moved, .count = COUNT(moved), .indexes = &index, .index_count = 1};
+    moved[0].url = "http://other.example/bash.deb";
+    c.resolution = &elsewhere;
     key_of(&c, other);
     assert_string_equal(key, other);
 
-    struct bootstrap changed[4];
-    for (size_t i = 0; i < COUNT(changed); i++)
+    struct package newer[] = {pinned[0], pinned[1]}, rebuilt[] = {pinned[0], pinned[1]},
+                   manual[] = {pinned[0], pinned[1]};
+    newer[0].version = "5.3";
+    rebuilt[0].digest = DIGEST_B;
+    manual[1].automatic = false;
+    const struct resolution others[] = {{.packages = newer, .count = 2},
+                                        {.packages = rebuilt, .count = 2},
+                                        {.packages = manual, .count = 2},
+                                        {.packages = pinned, .count = 1}};
+    struct bootstrap changed[COUNT(others) + 3];
+    for (size_t i = 0; i < COUNT(changed); i++) {
         changed[i] = b;
-    changed[0].packages = a;
-    changed[1].mirror = "http://127.0.0.1:9/debian2";
-    changed[2].epoch++;
-    changed[3].suite = "trixie";
+        if (i < COUNT(others))
+            changed[i].resolution = &others[i];
+    }
+    changed[COUNT(others)].mirror = "http://127.0.0.1:9/debian2"; /* the guest keeps it */
+    changed[COUNT(others) + 1].epoch++;
+    changed[COUNT(others) + 2].suite = "trixie";
     for (size_t i = 0; i < COUNT(changed); i++) {
         key_of(&changed[i], other);
         assert_string_not_equal(key, other);
     }
-    struct bootstrap none = example(NULL);
-    key_of(&none, key);
-    none.mirror = NULL; /* the host's sources, where it has some */
+    b.mirror = NULL; /* the host's sources, where it has some */
     autoerror struct error *why = NULL;
-    if (bootstrap_key(&none, other, &why))
+    if (bootstrap_key(&b, other, &why))
         assert_string_not_equal(key, other);
     else
         assert_int_equal(error_kind(why), ERROR_INPUT);
+}
+
+static void test_unpinned(void **state)
+{
+    (void)state;
+    char key[SHA256_HEX];
+    struct bootstrap b = example(NULL);
+    struct package bad[] = {pinned[0], pinned[1]};
+    const struct resolution r = {.packages = bad, .count = COUNT(bad)};
+    b.resolution = &r;
+    bad[1].digest = NULL;
+    assert_fails(bootstrap_key(&b, key, &err), ERROR_INPUT, "libc6 of the base is not pinned");
+    bad[1].digest = DIGEST_B;
+    bad[1].digest_kind = DIGEST_SHA512;
+    assert_fails(bootstrap_key(&b, key, &err), ERROR_INPUT, "is not pinned by its SHA-256");
+    b.resolution = NULL;
+    assert_fails(bootstrap_key(&b, key, &err), ERROR_INTERNAL, "are not resolved");
+}
+
+static void test_wanted(void **state)
+{
+    (void)state;
+    static const char *const ab[] = {"podman", "curl", NULL};
+    static const char *const ba[] = {"curl", "podman", "curl", "sudo", NULL}; /* sudo is built in */
+    autoarena struct arena *a = arena_new();
+    struct bootstrap b = example(ab), c = example(ba);
+    const char *const *one = NULL, *const *two = NULL;
+    assert_ok(bootstrap_wanted(&b, a, &one, &err));
+    assert_ok(bootstrap_wanted(&c, a, &two, &err));
+    size_t n = 0;
+    for (; one[n]; n++) {
+        assert_string_equal(one[n], two[n]);
+        assert_true(!n || strcmp(one[n - 1], one[n]) < 0);
+    }
+    assert_null(two[n]);
 }
 
 static void test_refused(void **state)
@@ -105,20 +167,44 @@ static size_t entries(const char *dir)
     return n;
 }
 
-/* A mirror that does not answer: its own kind, and nothing is left. */
+/* A mirror that does not answer: its own kind, and nothing is left but apt's state. */
 static void test_no_mirror(void **state)
 {
     (void)state;
-    autofree char *program = process_find("mmdebstrap");
-    if (!program || geteuid() != 0) {
-        print_message("mmdebstrap is not installed, or this is not root\n");
+    autotempdir char *dir = unit_temp_dir();
+    autoarena struct arena *a = arena_new();
+    autofree char *scratch = path_join(dir, "scratch"), *work = path_join(dir, "work");
+    assert_ok(file_make_dirs(scratch, 0700, &err));
+    struct bootstrap b = example(NULL);
+    b.scratch = scratch;
+    const struct resolution *r = NULL;
+    if (access("/usr/share/keyrings/debian-archive-keyring.gpg", R_OK) != 0) {
+        assert_fails(bootstrap_resolve(&b, a, work, false, &r, &err), ERROR_HOST,
+                     "debian-archive-keyring");
+        return;
+    }
+    assert_fails(bootstrap_resolve(&b, a, work, true, &r, &err), ERROR_UNREACHABLE,
+                 "not in the cache");
+    assert_fails(bootstrap_resolve(&b, a, work, false, &r, &err), ERROR_UNREACHABLE,
+                 "cannot resolve the packages of a base of bookworm");
+    assert_int_equal(entries(scratch), 0);
+}
+
+/* A package file that is not what was pinned stops it before mmdebstrap; nothing is left. */
+static void test_wrong_file(void **state)
+{
+    (void)state;
+    autotempdir char *dir = unit_temp_dir();
+    autofree char *raw = path_join(dir, "base.raw"), *program = process_find("mmdebstrap");
+    if (!program) {
+        print_message("mmdebstrap is not installed\n");
         skip();
     }
-    autotempdir char *dir = unit_temp_dir();
-    autofree char *raw = path_join(dir, "base.raw");
+    const char *const files[] = {"/etc/passwd", "/etc/passwd", NULL};
     struct bootstrap b = example(NULL);
     b.scratch = dir;
-    assert_fails(bootstrap_make(&b, raw, &err), ERROR_UNREACHABLE, "the mirror does not answer");
+    b.files = files;
+    assert_fails(bootstrap_make(&b, raw, &err), ERROR_INPUT, "package file of bash");
     assert_int_equal(entries(dir), 0);
 }
 
@@ -135,15 +221,40 @@ static bool is_there(struct disk *d, const char *path, struct disk_stat *st)
     return found;
 }
 
+/* The packages as files, fetched by curl(1) and compared. */
+static const char *const *fetch(struct arena *a, const char *dir, const struct resolution *r)
+{
+    const char **files = arena_alloc(a, (r->count + 1) * sizeof *files);
+    autobuffer struct buffer list = {0};
+    for (size_t i = 0; i < r->count; i++) {
+        files[i] = arena_printf(a, "%s/%s", dir, r->packages[i].filename);
+        buffer_printf(&list, "url = \"%s\"\noutput = \"%s\"\n", r->packages[i].url, files[i]);
+    }
+    autofree char *path = path_join(dir, "list");
+    assert_ok(file_write(path, list.data, list.size, 0600, &err));
+    const char *argv[] = {"curl", "-sS", "--fail", "--parallel", "--config", path, NULL};
+    judge(argv, dir);
+    for (size_t i = 0; i < r->count; i++) {
+        char hex[DIGEST_HEX_MAX];
+        assert_ok(digest_file(DIGEST_SHA256, files[i], hex, NULL, &err));
+        assert_string_equal(hex, r->packages[i].digest);
+    }
+    return files;
+}
+
 /* The whole: a minute, and the mirror. Twice the same disk. */
 static void test_make(void **state)
 {
     (void)state;
-    autotempdir char *dir = unit_temp_dir();
+    autotempdir char *dir = unit_temp_dir(), *packages = unit_temp_dir();
+    autoarena struct arena *a = arena_new();
     autofree char *raw = path_join(dir, "base.raw"), *again = path_join(dir, "again.raw");
     struct bootstrap b = example(NULL);
     b.mirror = getenv("INGOT_TEST_MIRROR");
     b.scratch = dir;
+    autofree char *work = path_join(packages, "apt");
+    assert_ok(bootstrap_resolve(&b, a, work, false, &b.resolution, &err));
+    b.files = fetch(a, packages, b.resolution);
     assert_ok(bootstrap_make(&b, raw, &err));
     assert_int_equal(entries(dir), 1);
     const char *verify[] = {"sfdisk", "--verify", raw, NULL};
@@ -153,15 +264,23 @@ static void test_make(void **state)
     autodisk struct disk *disk = NULL;
     struct disk_stat st;
     assert_ok(disk_ext4.open(&o, &disk, &err));
-    static const char *const wanted[] = {
-        "/boot/vmlinuz",       "/boot/initrd.img",  "/boot/grub/grub.cfg",
-        "/usr/bin/cloud-init", "/usr/sbin/qemu-ga", "/etc/fstab",
-        "/sbin/init",          "/var/log/journal",  "/usr/share/doc/sudo/copyright"};
+    static const char *const wanted[] = {"/boot/vmlinuz",
+                                         "/boot/initrd.img",
+                                         "/boot/grub/grub.cfg",
+                                         "/usr/bin/cloud-init",
+                                         "/usr/sbin/qemu-ga",
+                                         "/etc/fstab",
+                                         "/sbin/init",
+                                         "/etc/apt/sources.list.d/0000main.sources",
+                                         "/usr/bin/apt-get",
+                                         "/var/log/journal",
+                                         "/usr/share/doc/sudo/copyright"};
     for (size_t i = 0; i < COUNT(wanted); i++)
         if (!is_there(disk, wanted[i], &st))
             fail_msg("%s is not there", wanted[i]);
     static const char *const unwanted[] = {"/etc/ssh/ssh_host_ed25519_key",
                                            "/etc/ssh/ssh_host_rsa_key",
+                                           "/etc/apt/sources.list",
                                            "/var/lib/systemd/random-seed",
                                            "/var/lib/dbus/machine-id",
                                            "/var/log/dpkg.log",
@@ -191,9 +310,9 @@ static void test_make(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_key),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_no_mirror),
+        cmocka_unit_test(test_key),       cmocka_unit_test(test_unpinned),
+        cmocka_unit_test(test_wanted),    cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_no_mirror), cmocka_unit_test(test_wrong_file),
     };
     const struct CMUnitTest slow[] = {
         cmocka_unit_test(test_make),
