@@ -13,6 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import libvirtd  # noqa: E402
 import tiny_guest  # noqa: E402
 from bakes import (alpine, alpine_recipe, cache, debian, ingot, server, site)  # noqa: E402,F401
+from fetching import there, tiny_base  # noqa: E402,F401
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 

@@ -4,6 +4,7 @@ what must hold of a cache afterwards."""
 import hashlib
 import os
 import pathlib
+import tempfile
 
 import pytest
 
@@ -66,7 +67,8 @@ class Site:
         self.cache = folder / "cache"
         # The waiting between two tries is a matter of milliseconds here.
         self.ingot = Ingot(ingot.program, self.cache, HOME=self.home,
-                           INGOT_PATH=ingot.env["INGOT_PATH"], INGOT_TEST_RETRY_MS=1, **NO_PROXY)
+                           INGOT_PATH=ingot.env["INGOT_PATH"], INGOT_TEST_RETRY_MS=1,
+                           INGOT_TEST_STALL_SECONDS=1, **NO_PROXY)
 
     def recipe(self, *sources, name="site", base=None, more=""):
         base = base or f"{{image: {self.base}, verify: {{sha256: {sha256(self.base)}}}, " \
@@ -114,9 +116,7 @@ def everywhere(folder, words):
 
 @pytest.fixture(scope="session")
 def tiny_base(artifacts):
-    folder = artifacts / "tiny-base"
-    folder.mkdir()
-    return make_base(folder)
+    return make_base(pathlib.Path(tempfile.mkdtemp(prefix="base-", dir=artifacts)))
 
 
 @pytest.fixture

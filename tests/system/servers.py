@@ -240,6 +240,10 @@ class Wire(Loop):
         size = 65536 if a.seconds or a.hold or len(body) < (1 << 20) else 1 << 20
         at = begin
         while at < end:
+            if a.hold and at - begin == a.hold[0]:
+                while not a.hold[1].wait(0.05):
+                    if self.stopped.is_set():
+                        return False
             stop = min(end, at + size)
             if a.cut is not None:
                 stop = min(stop, begin + a.cut)
@@ -253,10 +257,6 @@ class Wire(Loop):
             at = stop
             if a.cut is not None and at - begin >= a.cut:
                 return False
-            if a.hold and at - begin == a.hold[0]:
-                while not a.hold[1].wait(0.05):
-                    if self.stopped.is_set():
-                        return False
             if a.seconds:
                 time.sleep(a.seconds)
         if a.chunked:

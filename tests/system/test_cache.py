@@ -13,7 +13,7 @@ import time
 import pytest
 
 from conftest import need
-from fetching import Site, digest, source, there, tiny_base  # noqa: F401
+from fetching import Site, digest, source
 from helpers import write
 from servers import Pattern, Wire
 

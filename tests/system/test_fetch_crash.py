@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from fetching import digest, source, there, tiny_base  # noqa: F401
+from fetching import digest, source
 
 from servers import Answer, Pattern, Wire
 

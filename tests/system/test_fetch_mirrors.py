@@ -2,7 +2,7 @@
 
 import pytest
 
-from fetching import digest, source, there, tiny_base  # noqa: F401
+from fetching import digest, source
 from helpers import write
 from servers import Answer, Pattern, Wire
 

@@ -8,7 +8,7 @@ import pytest
 
 from bakes import fixtures_folder
 from conftest import need
-from fetching import digest, source, there, tiny_base  # noqa: F401
+from fetching import digest, source
 from helpers import Ingot, sha256, write
 from servers import Pattern, Wire
 

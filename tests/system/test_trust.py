@@ -7,7 +7,7 @@ import json
 import pytest
 
 from conftest import need
-from fetching import Site, digest, source, there, tiny_base  # noqa: F401
+from fetching import digest, source
 from helpers import write
 from keys import make_all
 from servers import Answer, Pattern, Wire

@@ -9,7 +9,7 @@ import tarfile
 
 import pytest
 
-from fetching import NO_PROXY, there, tiny_base  # noqa: F401
+from fetching import NO_PROXY
 from helpers import ROOT, Ingot, run, sha256, write
 from servers import Answer, Wire
 
