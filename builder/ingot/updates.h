@@ -31,8 +31,9 @@ bool updates_of_base(struct updates_report *t, const struct recipe *r,
                      const struct lock_arch *locked, struct error **err) must_check;
 bool updates_of_distribution(struct updates_report *t, const struct recipe *r, struct error **err)
     must_check;
-/* Rows for every locked package that its indexes have in another version now: apk's are read here,
- * apt's by apt, for which the base must be in the cache. Starts no appliance. */
+/* Rows for every locked package that its indexes have in another version now, those of a base made
+ * from packages first: apk's indexes are read here, apt's by apt, for which the base must be in the
+ * cache. Starts no appliance. */
 bool updates_of_packages(struct updates_report *t, const struct recipe *r,
                          const struct lock_arch *locked, struct error **err) must_check;
 

@@ -1,6 +1,7 @@
 /* `ingot updates`: what NAME.lock has of packages, compared with what the indexes say now. */
 #include "ingot/updates.h"
 
+#include "bake/bootstrap.h"
 #include "bake/guest_state.h"
 #include "base/file.h"
 #include "base/text.h"
@@ -28,13 +29,13 @@ static bool note_row(struct updates_report *t, const char *what, const char *not
     return updates_add(t, &u, NULL, err);
 }
 
-/* A package that is there in another version now; available NULL: in none. */
-static bool add_package(struct updates_report *t, const struct package *p, const char *available,
-                        struct error **err)
+/* A package that is there in another version now; available NULL: in none. whose: "" or "base ". */
+static bool add_package(struct updates_report *t, const char *whose, const struct package *p,
+                        const char *available, struct error **err)
 {
     struct arena *a = t->session->arena;
     const struct update u = {
-        .what = arena_printf(a, "package %s", p->name),
+        .what = arena_printf(a, "%spackage %s", whose, p->name),
         .current = p->version,
         .available = available,
         .note = !available                                   ? "not in the indexes any more"
@@ -45,14 +46,14 @@ static bool add_package(struct updates_report *t, const struct package *p, const
     return updates_add(t, &u, NULL, err);
 }
 
-static bool add_summary(struct updates_report *t, const struct lock_packages *l, size_t changed,
-                        struct error **err)
+static bool add_summary(struct updates_report *t, const char *whose, const struct lock_packages *l,
+                        size_t changed, struct error **err)
 {
     size_t n = l->resolution->count;
     if (changed)
         return true;
     const struct update u = {
-        .what = "packages",
+        .what = arena_printf(t->session->arena, "%spackages", whose),
         .current = arena_printf(t->session->arena, "%zu locked", n),
         .note = "the indexes have the same versions",
     };
@@ -102,10 +103,10 @@ static bool check_apk(struct updates_report *t, const struct lock_packages *l, s
         if (now && strcmp(now, r->packages[i].version) == 0)
             continue;
         changed++;
-        if (!add_package(t, &r->packages[i], now, err))
+        if (!add_package(t, "", &r->packages[i], now, err))
             return false;
     }
-    return add_summary(t, l, changed, err);
+    return add_summary(t, "", l, changed, err);
 }
 
 /* --- apt ----------------------------------------------------------------------------------------
@@ -145,7 +146,7 @@ static const struct package *find_package(const struct resolution *r, const stru
     return NULL;
 }
 
-static bool compare_apt(struct updates_report *t, const struct lock_packages *l,
+static bool compare_apt(struct updates_report *t, const char *whose, const struct lock_packages *l,
                         const struct resolution *now, struct error **err)
 {
     size_t changed = 0;
@@ -154,10 +155,10 @@ static bool compare_apt(struct updates_report *t, const struct lock_packages *l,
         if (is && strcmp(is->version, was->version) == 0)
             continue;
         changed++;
-        if (!add_package(t, was, is ? is->version : NULL, err))
+        if (!add_package(t, whose, was, is ? is->version : NULL, err))
             return false;
     }
-    return add_summary(t, l, changed, err);
+    return add_summary(t, whose, l, changed, err);
 }
 
 static bool check_apt(struct updates_report *t, const struct recipe *r,
@@ -167,24 +168,66 @@ static bool check_apt(struct updates_report *t, const struct recipe *r,
     const struct resolution *now = NULL;
     autopipeline struct pipeline *p = pipeline_new(t->session, r, &how, why);
     if (!p || !pipeline_look(p, why))
-        return true;
+        return true; /* said in a row */
     if (!p->base_raw || !p->facts)
         return note_row(t, "packages",
                         "not known: the base is not in the cache, build it or run ingot lock", err);
-    return !resolve_now(t, p, l, &now, why) || compare_apt(t, l, now, err);
+    return !resolve_now(t, p, l, &now, why) || compare_apt(t, "", l, now, err);
+}
+
+/* --- bases made from packages -------------------------------------------------------------------
+ */
+
+static const char *const *texts(struct arena *a, const struct text_list *l)
+{
+    const char **list = arena_alloc(a, (l->count + 1) * sizeof *list);
+    for (size_t i = 0; i < l->count; i++)
+        list[i] = l->items[i].text;
+    return list;
+}
+
+static bool check_bootstrap(struct updates_report *t, const struct recipe *r,
+                            const struct lock_packages *l, struct error **why, struct error **err)
+{
+    struct store *store = t->session->store;
+    const struct resolution *now = NULL;
+    autofree char *scratch = NULL, *work = NULL;
+    if (!store_folder(store, "tmp", &scratch, why) || !store_folder(store, "apt", &work, why))
+        return true;
+    const struct bootstrap b = {
+        .os = r->base.os.text,
+        .suite = r->base.suite.text,
+        .architecture = architecture_name(r->arch),
+        .packages = texts(t->session->arena, &r->base.packages),
+        .mirror = r->base.mirror.text,
+        .scratch = scratch,
+    };
+    return !bootstrap_resolve(&b, t->session->arena, work, false, &now, why) ||
+           compare_apt(t, "base ", l, now, err);
+}
+
+/* A check that has failed for a reason that is said in a row. */
+static bool finish(struct updates_report *t, const char *what, bool ok, struct error **why,
+                   struct error **err)
+{
+    const struct update u = {.what = what};
+    return ok && (!*why || updates_add(t, &u, why, err));
 }
 
 bool updates_of_packages(struct updates_report *t, const struct recipe *r,
                          const struct lock_arch *locked, struct error **err)
 {
-    const struct update u = {.what = "packages"};
     autoerror struct error *why = NULL;
+    bool bootstrap = r->base.kind == BASE_BOOTSTRAP;
     if (!locked)
-        return !r->packages.count ||
+        return (!r->packages.count && !bootstrap) ||
                note_row(t, "packages", "not known: there is no lock, run ingot lock", err);
-    const struct lock_packages *l = &locked->packages;
+    const struct lock_packages *b = &locked->bootstrap, *l = &locked->packages;
+    if (bootstrap && b->resolution &&
+        !finish(t, "base packages", check_bootstrap(t, r, b, &why, err), &why, err))
+        return false;
     if (!l->resolution || !l->resolution->count)
         return true;
     bool ok = is_apk(l) ? check_apk(t, l, &why, err) : check_apt(t, r, l, &why, err);
-    return ok && (!why || updates_add(t, &u, &why, err));
+    return finish(t, "packages", ok, &why, err);
 }
