@@ -174,7 +174,7 @@ def test_arguments_instead_of_environment(here, services):
     (b'{"data": "none"}', "'data' is missing or no list"),
     (b'{"data": [{"id": "stable", "latest": "v1\\u001b[31m"}]}', "'latest' is no version"),
     (b"[" * 200_000, "not valid JSON"),
-    (b" " * (5 << 20), "4194304"),
+    (b" " * (5 << 20), "at most 4.0 MiB"),
 ])
 def test_broken_answer(here, services, body, message):
     services.put(CHANNELS, body)
@@ -370,7 +370,7 @@ def apt(tmp_path):
     made.stop()
 
 
-def test_apt_packages(there, apt):  # noqa: F811
+def test_apt_packages(there, apt):
     """apt itself says what it would take today; for that the base must be in the cache."""
     locked = apt.offer("1.9")
     recipe = there.recipe(more="packages: [example-tool]\npackage_repositories:\n"
