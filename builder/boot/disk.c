@@ -110,7 +110,8 @@ bool disk_place_base(struct arena *a, const struct virt *v, const char *artifact
     uid_t uid = geteuid();
     gid_t gid = getegid();
     (void)virt_qemu_user(v, &uid, &gid);
-    bool linked = link(artifact, own) == 0;
+    /* An artifact in a pool is a link to its volume. */
+    bool linked = linkat(AT_FDCWD, artifact, AT_FDCWD, own, AT_SYMLINK_FOLLOW) == 0;
     if (linked && !state_reachable(own, uid, gid)) {
         unlink(own);
         linked = false;

@@ -6,6 +6,7 @@
 #include "base/path.h"
 #include "base/progress.h"
 #include "base/units.h"
+#include "boot/artifact.h"
 #include "boot/disk.h"
 #include "boot/launch.h"
 #include "boot/state.h"
@@ -383,7 +384,8 @@ bool up(struct virt *v, const struct up_options *o, struct arena *a, struct up_r
 {
     const struct contract *c;
     const char *given;
-    if (!contract_read(a, o->artifact, &c, &given, err))
+    const struct artifact_wish wish = {o->artifact, o->title, o->key, o->fingerprint};
+    if (!artifact_find(v, a, &wish, &given, err) || !contract_read(a, given, &c, &given, err))
         return error_wrap(err, "cannot boot %s", o->artifact);
     autofree char *here = getcwd(NULL, 0), *folder = path_absolute(here ? here : "/", given);
     const char *name = o->name ? o->name : c->name;

@@ -6,7 +6,10 @@
 #include "boot/virt.h"
 
 struct up_options {
-    const char *artifact;        /* a folder or its image.json */
+    const char *artifact;        /* a folder or its image.json, a bundle, a name */
+    const char *title;           /* of a bundle with several artifacts; or NULL */
+    const char *key;             /* that must have signed the bundle, */
+    const char *fingerprint;     /* or NULL */
     const char *name;            /* NULL: the image's */
     const char *hostname;        /* NULL: made from the name */
     const char *network;         /* "user" or a libvirt network */

@@ -272,6 +272,8 @@ static bool make_folders_and_links(const struct import *im, struct error **err)
 
 static bool publish(struct import *im, bool *fresh, struct error **err)
 {
+    if (im->o->before_publish && !im->o->before_publish(im->o->data, im->stage, err))
+        return false;
     if (syncfs(im->lock) < 0)
         return error_errno(err, ERROR_HOST, errno, "cannot write %s", im->o->folder);
     for (size_t i = 0; i < im->top_count; i++) {

@@ -19,7 +19,9 @@ struct bundle_import {
      * Without `other` they are read and compared. */
     bool (*is_other)(void *data, const struct bundle_member *m);
     const struct bundle_sink *other;
-    void *data; /* of is_other */
+    /* Called when all is there and right, with the folder that holds the tops; or NULL. */
+    bool (*before_publish)(void *data, const char *stage, struct error **err);
+    void *data; /* of is_other and before_publish */
 };
 
 /* Imports. A destination that is there with the same contents stays as it is; with others it is

@@ -10,7 +10,7 @@
 
 extern const struct command command_up, command_list, command_status, command_wait, command_ip,
     command_exec, command_console, command_logs, command_start, command_stop, command_delete,
-    command_doctor;
+    command_doctor, command_bundle;
 
 /* Every command that talks to libvirt has this option; its structure starts with `connect`. */
 #define OPTION_CONNECT                                                                             \

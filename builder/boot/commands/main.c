@@ -1,18 +1,10 @@
 #include "boot/commands/commands.h"
 
-static const struct command *const commands[] = {&command_up,
-                                                 &command_list,
-                                                 &command_status,
-                                                 &command_wait,
-                                                 &command_ip,
-                                                 &command_exec,
-                                                 &command_console,
-                                                 &command_logs,
-                                                 &command_start,
-                                                 &command_stop,
-                                                 &command_delete,
-                                                 &command_doctor,
-                                                 NULL};
+static const struct command *const commands[] = {
+    &command_up,     &command_list, &command_status,  &command_wait,
+    &command_ip,     &command_exec, &command_console, &command_logs,
+    &command_start,  &command_stop, &command_delete,  &command_bundle,
+    &command_doctor, NULL};
 
 int main(int argc, char **argv)
 {

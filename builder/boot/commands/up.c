@@ -11,7 +11,8 @@
 
 struct options {
     const char *connect; /* first */
-    const char *name, *memory, *network, *hostname, *user_data, *timeout, *console_log, *stage;
+    const char *name, *memory, *network, *hostname, *user_data, *timeout, *console_log, *stage,
+        *title, *key, *fingerprint;
     unsigned cpus;
     struct cli_list forwards, keys;
     bool no_wait, no_forward, keep;
@@ -38,6 +39,12 @@ static const struct option_spec specs[] = {
      "whole user-data instead of what the recipe says"},
     {"console-log", 0, OPTION_STRING, offsetof(struct options, console_log), "FILE",
      "where the serial console is logged (in the instance's folder)"},
+    {"title", 0, OPTION_STRING, offsetof(struct options, title), "TITLE",
+     "which artifact of a bundle with several"},
+    {"key", 0, OPTION_STRING, offsetof(struct options, key), "FILE",
+     "the public key that must have signed the bundle"},
+    {"fingerprint", 0, OPTION_STRING, offsetof(struct options, fingerprint), "F",
+     "the OpenPGP key in FILE that must have signed it"},
     {"no-wait", 0, OPTION_FLAG, offsetof(struct options, no_wait), NULL, "return once it runs"},
     {"for", 0, OPTION_STRING, offsetof(struct options, stage), "STAGE",
      "wait for kernel, agent or cloud-init (the last that the image has)"},
@@ -75,6 +82,9 @@ static bool translate(const struct options *given, struct arena *a, struct up_op
     o->ssh_keys = keys;
     o->forwards = forwards;
     o->name = given->name;
+    o->title = given->title;
+    o->key = given->key;
+    o->fingerprint = given->fingerprint;
     o->hostname = given->hostname;
     o->network = given->network ? given->network : "user";
     o->user_data = given->user_data;
@@ -136,7 +146,9 @@ const struct command command_up = {
     .arguments = "ARTIFACT",
     .summary = "make an instance of an image, start it, wait until it is ready",
     .details =
-        "ARTIFACT is a folder that ingot built, or the image.json in it. The same artifact again\n"
+        "ARTIFACT is a folder that ingot built, or the image.json in it; a bundle, which is "
+        "checked\n"
+        "and unpacked once; or a name below out/ or of what was imported. The same artifact again\n"
         "starts the instance that is there. When something fails, nothing is left behind.",
     .options = specs,
     .options_size = sizeof(struct options),
