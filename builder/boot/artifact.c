@@ -61,7 +61,7 @@ static bool from_bundle(const struct virt *v, struct arena *a, const struct arti
                         const char **folder, struct error **err)
 {
     autobundle struct bundle_reader *r = NULL;
-    const char *title, *signed_by;
+    const char *title = NULL, *signed_by;
     if (!artifact_open_bundle(w->given, w->key, w->fingerprint, &r, &signed_by, err) ||
         !choose(bundle_manifest(r), w, &title, err))
         return false;
