@@ -8,10 +8,10 @@
 struct verify_ops {
     /* What must hold, known before the transfer. */
     bool (*expect)(struct fetcher *f, struct arena *a, const struct fetch_request *r,
-                   struct expectation *e, struct error **err) must_check;
+                   struct expectation *e, struct error **err);
     /* Looks at what came; NULL: its digest says all. */
     bool (*file)(struct fetcher *f, struct arena *a, const struct fetch_request *r,
-                 const char *file, struct error **err) must_check;
+                 const char *file, struct error **err);
     /* Adds what the kind is, for the name of the store's record. */
     void (*name)(const struct verify *v, struct buffer *b);
 };
