@@ -5,7 +5,7 @@
 #include "base/progress.h"
 #include "base/text.h"
 #include "ingot/bundle.h"
-#include "resolve/lock.h"
+#include "ingot/pipeline.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -13,7 +13,6 @@
 struct rebuild {
     struct collection *c;
     const struct recipe *r;
-    const char *file; /* absolute: the recipe */
 };
 
 /* --- where a host file stands in the tree -------------------------------------------------------
@@ -194,78 +193,44 @@ static bool collect_files(const struct rebuild *b, struct error **err)
 /* --- blobs --------------------------------------------------------------------------------------
  */
 
-static bool collect_blob(const struct rebuild *b, const char *sha256, const char *what,
-                         struct error **err)
+static bool collect_blobs(const struct rebuild *b, const struct pipeline *p, struct error **err)
 {
     struct collection *c = b->c;
-    if (!store_has(c->session->store, sha256))
-        return error_set(err, ERROR_UNREACHABLE,
-                         "%s (sha256 %s) is not in the cache: run `ingot "
-                         "fetch %s` first",
-                         what, sha256, b->r->file);
-    autofree char *path = store_blob_path(c->session->store, sha256);
-    collect_file(c, arena_printf(c->a, "blobs/sha256/%s", sha256), arena_strdup(c->a, path),
-                 arena_strdup(c->a, sha256), 0);
-    return true;
-}
-
-static bool collect_packages(const struct rebuild *b, const struct resolution *r,
-                             struct error **err)
-{
-    char hex[DIGEST_HEX_MAX];
-    for (size_t i = 0; r && i < r->count; i++) {
-        const struct package *p = &r->packages[i];
-        const struct verify v = {
-            .kind = VERIFY_DIGEST, .digest_kind = p->digest_kind, .digest = p->digest};
-        const struct fetch_request f = {.url = p->url, .verify = &v};
-        const char *sha256 = p->digest_kind == DIGEST_SHA256 ? p->digest : NULL;
-        if (!sha256 && p->digest && fetch_known(b->c->session->store, &f, hex))
-            sha256 = hex;
-        if (!sha256)
-            return error_set(err, ERROR_UNREACHABLE,
-                             "the package %s is not in the cache: run `ingot fetch %s` first",
-                             p->name, b->r->file);
-        if (!collect_blob(b, sha256, p->url, err))
-            return false;
+    size_t count;
+    const struct pin_file *files = pins_files(c->a, &p->pins.next, &count);
+    for (size_t i = 0; i < count; i++) {
+        const char *sha256 = arena_strdup(c->a, files[i].sha256);
+        if (!store_has(c->session->store, sha256))
+            return error_set(err, ERROR_UNREACHABLE, "%s %s (sha256 %s) is not in the cache",
+                             files[i].what, files[i].url, sha256);
+        autofree char *path = store_blob_path(c->session->store, sha256);
+        collect_file(c, arena_printf(c->a, "blobs/sha256/%s", sha256), arena_strdup(c->a, path),
+                     sha256, 0);
     }
-    for (size_t i = 0; r && i < r->index_count; i++)
-        if (r->indexes[i].digest && !collect_blob(b, r->indexes[i].digest, r->indexes[i].url, err))
-            return false;
     return true;
 }
 
-static bool collect_list(const struct rebuild *b, const struct lock_source *list, size_t count,
-                         struct error **err)
-{
-    for (size_t i = 0; i < count; i++)
-        if (!collect_blob(b, list[i].sha256, list[i].url, err))
-            return false;
-    return true;
-}
-
+/* What `ingot fetch` does, and then all that the lock names. */
 static bool collect_locked(const struct rebuild *b, struct error **err)
 {
     struct collection *c = b->c;
-    autofree char *path = lock_path(b->file);
-    const struct lock *lock;
-    if (!lock_read(c->a, path, &lock, err))
-        return false;
-    const struct lock_arch *l = lock ? &lock->arch[b->r->arch] : NULL;
-    if (!l || !l->present)
-        return error_set(err, ERROR_INPUT,
-                         "there is no %s%s%s: run `ingot lock %s` and `ingot fetch %s` first", path,
-                         lock ? " for " : "", lock ? architecture_name(b->r->arch) : "", b->r->file,
-                         b->r->file);
-    collect_file(c, arena_printf(c->a, "recipe/%s", path_basename(path)), arena_strdup(c->a, path),
-                 NULL, 0);
-    if (lock->epoch > c->b.epoch)
-        c->b.epoch = lock->epoch;
-    if (l->base.url && !collect_blob(b, l->base.sha256, l->base.url, err))
-        return false;
-    return collect_list(b, l->sources, l->source_count, err) &&
-           collect_list(b, l->keys, l->key_count, err) &&
-           collect_packages(b, l->bootstrap.resolution, err) &&
-           collect_packages(b, l->packages.resolution, err);
+    const struct pipeline_options how = {.offline = fetcher_offline(c->session->fetcher),
+                                         .everything = true,
+                                         .anywhere = true,
+                                         .until = LAYER_SEAL};
+    autopipeline struct pipeline *p = pipeline_new(c->session, b->r, &how, err);
+    if (!p || !pipeline_look(p, err) || !pipeline_resolve(p, err))
+        return error_wrap(err, "cannot fetch what a rebuild needs");
+    progress_done();
+    if (p->packages_open)
+        return error_set(err, ERROR_HOST,
+                         "its packages are not locked, and cannot be on this host: `ingot lock` on "
+                         "one of the guest's architecture does it");
+    if (p->epoch > c->b.epoch)
+        c->b.epoch = p->epoch;
+    collect_file(c, arena_printf(c->a, "recipe/%s", path_basename(p->pins.path)),
+                 arena_strdup(c->a, p->pins.path), NULL, 0);
+    return collect_blobs(b, p, err);
 }
 
 /* --- all ----------------------------------------------------------------------------------------
@@ -274,14 +239,16 @@ static bool collect_locked(const struct rebuild *b, struct error **err)
 bool collect_sources(struct collection *c, const char *given, struct error **err)
 {
     autorecipe struct recipe *r = NULL;
-    if (!session_recipe(c->session, given, NULL, true, &r, err))
+    if (!session_recipe(c->session, given, NULL, false, &r, err))
         return false;
-    autofree char *file = path_join(r->dir, path_basename(r->file));
-    const char *stem = path_basename(file);
+    if (c->session->overridden)
+        return error_set(err, ERROR_TRUST,
+                         "a bundle has the recipe as it stands, and INGOT_SET_… overrides it");
+    const char *stem = path_basename(r->file);
     size_t n = strlen(stem);
     if (text_ends_with(stem, ".yaml"))
         n -= strlen(".yaml");
-    const struct rebuild b = {.c = c, .r = r, .file = file};
+    const struct rebuild b = {c, r};
     return collect_name(c, arena_strndup(c->a, stem, n), err) && collect_locked(&b, err) &&
            collect_files(&b, err);
 }
