@@ -82,19 +82,19 @@ static bool write_made_of(const char *work, const char *const *made_of, struct e
 }
 
 /* Renames a finished work folder to its key. One that stands there already was made by somebody
- * else from the same inputs, and stays. */
-static bool put(struct store *s, const char *work, const char *const *made_of, const char *key,
+ * else from the same inputs, and stays unless it is to be replaced. */
+static bool put(struct store *s, const char *work, const struct layer_work *w, const char *key,
                 char **raw, struct error **err)
 {
     autofree char *folder = NULL;
     autofree char *disk = path_join(work, disk_name);
-    if (!layer_folder(s, key, &folder, err) || !write_made_of(work, made_of, err) ||
+    if (!layer_folder(s, key, &folder, err) || !write_made_of(work, w->made_of, err) ||
         !file_sync(disk, err))
         return false;
     autoerror struct error *why = NULL;
     if (chmod(disk, 0400) < 0)
         return error_errno(err, ERROR_HOST, errno, "%s", disk);
-    if (!file_publish(work, folder, false, &why)) {
+    if (!file_publish(work, folder, w->replace, &why)) {
         autofree char *there = path_join(folder, disk_name);
         if (error_kind(why) != ERROR_CONFLICT || access(there, R_OK) != 0) {
             *err = take_ptr(why);
@@ -115,13 +115,13 @@ bool layer_save(struct store *s, const struct layer_work *w, const char *key, st
     if (!store_folder(s, "layers", &layers, err) || !file_temp_dir(layers, ".work-", &copy, err))
         return false;
     autofree char *disk = path_join(copy, disk_name);
-    return copy_raw(w->raw, disk, 0600, err) && put(s, copy, w->made_of, key, NULL, err);
+    return copy_raw(w->raw, disk, 0600, err) && put(s, copy, w, key, NULL, err);
 }
 
 bool layer_publish(struct store *s, struct layer_work *w, const char *key, char **raw,
                    struct error **err)
 {
-    if (!put(s, w->folder, w->made_of, key, raw, err))
+    if (!put(s, w->folder, w, key, raw, err))
         return false;
     free(w->folder);
     free(w->raw);

@@ -27,6 +27,7 @@ struct layer_work {
     char *raw;                  /* folder/disk.raw */
     const char *const *made_of; /* blobs (their digests or paths) that go into it, NULL at the end;
                                    or NULL. Not owned */
+    bool replace;               /* publish it over one that is there */
 };
 /* Starts from a copy of a raw disk (reflink, else sparse), or with NULL from nothing. */
 bool layer_start(struct store *s, const char *from_raw, struct layer_work *w, struct error **err)

@@ -329,20 +329,20 @@ bool pipeline_bake(struct pipeline *p, const char **raw, const char **below, str
     autoclose int lock = layer_lock(p->session->store, key, err);
     if (lock < 0 || !find_layer(p, key, raw, err))
         return false;
-    if (*raw && p->options->force) {
-        autofree char *folder = NULL;
-        if (!layer_folder(p->session->store, key, &folder, err) || !file_discard(folder, err))
-            return false;
+    /* It stays until the new one is there: another build may be reading it. */
+    bool replace = *raw && p->options->force;
+    if (replace)
         *raw = NULL;
-    }
     if (!ensure_below(p, in_appliance && !*raw, below, err))
         return false;
     if (*raw)
         return true;
     autolayer struct layer_work w = {0};
     autofree char *path = NULL;
-    if (!make_top(p, *below, in_appliance, &w, err) ||
-        !layer_publish(p->session->store, &w, key, &path, err))
+    if (!make_top(p, *below, in_appliance, &w, err))
+        return false;
+    w.replace = replace;
+    if (!layer_publish(p->session->store, &w, key, &path, err))
         return false;
     *raw = arena_strdup(p->arena, path);
     return true;

@@ -169,7 +169,7 @@ static bool drop_partial(const char *path, void *data, struct error **err)
         abort();
     autofree char *lock_name = path_join(locks, name);
     autoclose int lock = file_lock(lock_name, true, false, NULL, NULL);
-    return lock < 0 || drop_older(c, path, PARTIAL_DAYS, err);
+    return lock < 0 || drop_older(c, path, c->options->all ? 0 : PARTIAL_DAYS, err);
 }
 
 static bool drop_derived(const char *path, void *data, struct error **err)
@@ -177,7 +177,8 @@ static bool drop_derived(const char *path, void *data, struct error **err)
     return drop_older(data, path, DERIVED_DAYS, err);
 }
 
-/* Folders of layers in the making or on their way out (.work-…, .gone-…). */
+/* Layers in the making or on their way out (.work-…, .gone-…), and files that were to be renamed.
+ */
 static bool drop_unfinished(const char *path, void *data, struct error **err)
 {
     return path_basename(path)[0] != '.' || drop_older(data, path, 1, err);
@@ -237,13 +238,15 @@ static const struct {
     bool (*each)(const char *path, void *data, struct error **err);
 } leftovers[] = {
     {"layers", drop_unfinished},
+    {"roots", drop_unfinished},
+    {"inputs", drop_unfinished},
     {"tmp", drop_temporary},
     {"partial", drop_partial},
     {"log", drop_log},
     {"damaged", drop_damaged},
     {"facts", drop_derived},
-    {"outputs", drop_output},
     {"resolutions", drop_derived},
+    {"outputs", drop_output},
     /* Last: what leads to blobs that are gone by now. */
     {"sources", drop_record},
     {"stamps", drop_stamp},
