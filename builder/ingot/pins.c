@@ -221,8 +221,11 @@ const struct resolution *pins_of_bootstrap(struct pipeline *p)
 {
     const struct base *base = &p->recipe->base;
     const struct lock_packages *l = &p->pins.now.bootstrap;
+    const char *dir = p->recipe->dir, *mirror = base->mirror.text;
+    autofree char *asked = mirror ? lock_name(dir, mirror) : NULL;
+    autofree char *locked = l->mirror ? lock_name(dir, l->mirror) : NULL;
     bool fits = base->kind == BASE_BOOTSTRAP && l->resolution && same(l->os, base->os.text) &&
-                same(l->suite, base->suite.text) && same(l->mirror, base->mirror.text) &&
+                same(l->suite, base->suite.text) && same(locked, asked) &&
                 same_list(l->wanted, p->bootstrap_wanted);
     return fits ? l->resolution : NULL;
 }

@@ -86,6 +86,7 @@ struct pin_file {
 };
 /* All that a lock names, sorted as in the lock; apt's indexes are not among them: what is installed
  * is installed without. Lives in the arena. */
+bool pins_is_apk_index(const struct index_pin *pin);
 struct pin_file *pins_files(struct arena *a, const struct lock_arch *l, size_t *count);
 
 #endif

@@ -339,13 +339,18 @@ static void add_sources(struct files *f, const char *what, const struct lock_sou
         add_file(f, what, list[i].url, list[i].sha256, list[i].size);
 }
 
+bool pins_is_apk_index(const struct index_pin *pin)
+{
+    return text_ends_with(pin->url, "/APKINDEX.tar.gz");
+}
+
 static void add_packages(struct files *f, const struct resolution *r)
 {
     for (size_t i = 0; r && i < r->count; i++)
         if (r->packages[i].digest_kind == DIGEST_SHA256)
             add_file(f, "package", r->packages[i].url, r->packages[i].digest, r->packages[i].size);
     for (size_t i = 0; r && i < r->index_count; i++)
-        if (text_ends_with(r->indexes[i].url, "/APKINDEX.tar.gz"))
+        if (pins_is_apk_index(&r->indexes[i]))
             add_file(f, "index", r->indexes[i].url, r->indexes[i].digest, 0);
 }
 

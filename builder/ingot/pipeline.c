@@ -1,6 +1,5 @@
 #include "ingot/pipeline.h"
 
-#include "bake/bootstrap.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/path.h"
@@ -9,6 +8,7 @@
 #include "disk/image.h"
 #include "disk/writer.h"
 #include "ingot/packages.h"
+#include "ingot/pipeline_bootstrap.h"
 #include "source/fetch.h"
 
 #include <string.h>
@@ -54,32 +54,6 @@ static bool make_plan(struct pipeline *p, struct error **err)
 /* --- what is known already ---------------------------------------------------------------------
  */
 
-static const char *const *texts(struct arena *a, const struct text_list *l)
-{
-    const char **list = arena_alloc(a, (l->count + 1) * sizeof *list);
-    for (size_t i = 0; i < l->count; i++)
-        list[i] = l->items[i].text;
-    return list;
-}
-
-static bool describe_bootstrap(struct pipeline *p, struct bootstrap *b, struct error **err)
-{
-    const struct base *base = &p->recipe->base;
-    autofree char *scratch = NULL;
-    if (!store_folder(p->session->store, "tmp", &scratch, err))
-        return false;
-    *b = (struct bootstrap){
-        .os = base->os.text,
-        .suite = base->suite.text,
-        .architecture = architecture_name(p->recipe->arch),
-        .packages = texts(p->arena, &base->packages),
-        .mirror = base->mirror.text,
-        .epoch = p->epoch,
-        .scratch = arena_strdup(p->arena, scratch),
-    };
-    return true;
-}
-
 /* A contradiction is one of the differences that --locked lists later, all at once. */
 static bool later(const struct pipeline *p, struct error **err)
 {
@@ -93,10 +67,8 @@ static bool know_base_digest(struct pipeline *p, struct error **err)
 {
     const struct base *base = &p->recipe->base;
     const struct lock_source *pin;
-    if (base->kind == BASE_BOOTSTRAP) {
-        struct bootstrap b;
-        return describe_bootstrap(p, &b, err) && bootstrap_key(&b, p->base_digest, err);
-    }
+    if (base->kind == BASE_BOOTSTRAP)
+        return bootstrap_look(p, err);
     if (!pins_of_base(p, &pin, err))
         return later(p, err) || error_wrap(err, "base");
     if (pin) {
@@ -239,16 +211,6 @@ static bool make_base_image(struct pipeline *p, struct layer_work *w, struct err
     return true;
 }
 
-static bool make_bootstrap(struct pipeline *p, struct layer_work *w, struct error **err)
-{
-    struct bootstrap b;
-    if (!pipeline_check_host(p, err) || !describe_bootstrap(p, &b, err) ||
-        !layer_start(p->session->store, NULL, w, err))
-        return false;
-    progress_step("make the base from packages (%s %s)", b.os, b.suite);
-    return bootstrap_make(&b, w->raw, err) || error_wrap(err, "base");
-}
-
 static bool ensure_base(struct pipeline *p, struct error **err)
 {
     if (p->base_raw)
@@ -259,7 +221,7 @@ static bool ensure_base(struct pipeline *p, struct error **err)
         return false;
     if (!raw) {
         autolayer struct layer_work w = {0};
-        bool made = p->recipe->base.kind == BASE_BOOTSTRAP ? make_bootstrap(p, &w, err)
+        bool made = p->recipe->base.kind == BASE_BOOTSTRAP ? bootstrap_bake(p, &w, err)
                                                            : make_base_image(p, &w, err);
         if (!made || !layer_publish(p->session->store, &w, p->base_key, &raw, err))
             return false;
@@ -290,7 +252,7 @@ static bool ensure_facts(struct pipeline *p, struct error **err)
 /* Fetches, and looks again where the base is another than it seemed to be. */
 static bool fetch_and_look(struct pipeline *p, struct error **err)
 {
-    if (!pins_check(p, err) || !pipeline_resolve_bootstrap(p, err) || !pipeline_fetch(p, err) ||
+    if (!pins_check(p, err) || !bootstrap_ask(p, err) || !pipeline_fetch(p, err) ||
         !make_plan(p, err))
         return false;
     if (p->base_key && strcmp(p->base_key, p->plan->layers[0].key) == 0)

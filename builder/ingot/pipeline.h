@@ -84,8 +84,6 @@ bool pipeline_resolve(struct pipeline *p, struct error **err) must_check;
 /* pipeline_fetch.c: brings into the store, all at once, what is known to be needed: the base or the
  * packages that it is made from, sources, locked packages with their indexes and keys. */
 bool pipeline_fetch(struct pipeline *p, struct error **err) must_check;
-/* Resolves the packages of a bootstrapped base, where the lock does not have them. */
-bool pipeline_resolve_bootstrap(struct pipeline *p, struct error **err) must_check;
 
 /* An appliance with the disk of the system layer in the making, grown and mounted: p->appliance. */
 bool pipeline_open_system(struct pipeline *p, struct error **err) must_check;

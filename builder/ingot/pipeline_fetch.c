@@ -194,12 +194,17 @@ static bool has_system(const struct pipeline *p)
     return raw != NULL;
 }
 
-/* The base's packages are not locked yet. */
-bool pipeline_resolve_bootstrap(struct pipeline *p, struct error **err)
+/* The base has not been looked at, and what it lacks is not known yet: if the lock was made for it,
+ * its packages are what will be asked for. */
+static void put_ahead(struct batch *b)
 {
-    (void)p;
-    (void)err;
-    return true;
+    const struct lock_packages *l = b->p->facts ? NULL : pins_packages(b->p);
+    const char *const *ignored;
+    if (!l)
+        return;
+    put_packages(b, l->resolution, l->snapshot, &ignored);
+    if (l->resolution->index_count && pins_is_apk_index(&l->resolution->indexes[0]))
+        put_indexes(b, l->resolution);
 }
 
 bool pipeline_fetch(struct pipeline *p, struct error **err)
@@ -216,6 +221,8 @@ bool pipeline_fetch(struct pipeline *p, struct error **err)
             put_indexes(&b, p->resolution);
         put_keys(&b);
     }
+    if (p->options->until > LAYER_BASE)
+        put_ahead(&b);
     return fetch(&b, err);
 }
 

@@ -10,6 +10,9 @@
 #define LLVMFuzzerTestOneInput fuzz_unit
 #include "../fuzz/fuzz_unit.c"
 #undef LLVMFuzzerTestOneInput
+#define LLVMFuzzerTestOneInput fuzz_lock
+#include "../fuzz/fuzz_lock.c"
+#undef LLVMFuzzerTestOneInput
 #define LLVMFuzzerTestOneInput fuzz_contract
 #include "../fuzz/fuzz_contract.c"
 #undef LLVMFuzzerTestOneInput
@@ -97,14 +100,26 @@ static void package_managers(void **state)
     mutate("'https://example.invalid/a_1_amd64.deb' a_1_amd64.deb 123 SHA256:" A64, fuzz_packages);
 }
 
+static void locks(void **state)
+{
+    (void)state;
+    mutate("{\"ingot_lock\":1,\"epoch\":1,\"amd64\":{\"base\":{\"url\":\"https://a.example/"
+           "x\",\"sha256\":\"" A64
+           "\",\"bytes\":1,\"verified\":\"first use\"},\"sources\":{\"./a\":{"
+           "\"sha256\":\"" A64 "\",\"bytes\":1,\"verified\":\"sha256\"}},\"packages\":{\"wanted\":["
+           "\"a\"],\"packages\":[{\"name\":\"a\",\"version\":\"1\",\"architecture\":\"amd64\","
+           "\"url\":\"file://../a\",\"filename\":\"a\",\"size\":1,\"sha256\":\"" A64 "\"}],"
+           "\"indexes\":[]}}}",
+           fuzz_lock);
+}
+
 int main(void)
 {
     log_set_level(LOG_ERROR);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(checksum_files),
-        cmocka_unit_test(units_and_templates),
-        cmocka_unit_test(contracts),
-        cmocka_unit_test(package_managers),
+        cmocka_unit_test(checksum_files), cmocka_unit_test(units_and_templates),
+        cmocka_unit_test(contracts),      cmocka_unit_test(package_managers),
+        cmocka_unit_test(locks),
     };
     return cmocka_run_group_tests_name("mutations", tests, NULL, NULL);
 }
