@@ -1,11 +1,10 @@
 #include "source/fetch.h"
-#include "source/jobs.h"
+#include "source/job.h"
 #include "source/records.h"
 #include "source/url.h"
 
 #include "base/file.h"
 #include "base/log.h"
-#include "base/space.h"
 
 #include <string.h>
 #include <strings.h>
@@ -243,7 +242,7 @@ static bool have_room(const struct fetcher *f, const struct job *jobs, size_t co
         uint64_t there = jobs[i].size ? partial_size(f->store, jobs[i].name) : 0;
         need += jobs[i].size > there ? jobs[i].size - there : 0;
     }
-    return !need || space_check(store_root(f->store), need, "what is to be fetched", err);
+    return !need || job_has_room(f->store, need, "what is to be fetched", err);
 }
 
 static bool file_size(const struct fetcher *f, struct fetch_result *result, struct error **err)

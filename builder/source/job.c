@@ -7,6 +7,7 @@
 #include "base/buffer.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "base/space.h"
 #include "base/units.h"
 
@@ -85,10 +86,12 @@ void job_stop(struct job *j)
 
 static void fail(struct job *j, struct error *e)
 {
+    /* On a full disk, what nobody knows the size of would only stand in the way. */
+    bool keep = error_kind(e) != ERROR_SPACE || (j->opened && j->partial.whole);
     j->error = e;
     if (j->what)
         error_wrap(&j->error, "cannot fetch the %s", j->what);
-    finish(j, true);
+    finish(j, keep);
 }
 
 /* Its error names every place; its kind is that of the URL itself. */
@@ -102,7 +105,11 @@ static void all_failed(struct job *j)
         return;
     }
     if (j->failure_count == 1) {
-        fail(j, take_ptr(last->error));
+        struct error *one = take_ptr(last->error);
+        autofree char *shown = url_redact(j->url);
+        if (strcmp(last->url, j->url) != 0) /* a mirror, and nothing but it may be asked */
+            error_wrap(&one, "%s", shown);
+        fail(j, one);
         return;
     }
     autobuffer struct buffer b = {0};
@@ -112,8 +119,9 @@ static void all_failed(struct job *j)
         if (strcmp(i->url, j->url) == 0)
             own = i;
     }
-    error_set(&e, error_kind(own->error), "none of %zu places has it: %s", j->failure_count,
-              b.data);
+    autofree char *shown = url_redact(j->url);
+    error_set(&e, error_kind(own->error), "%s: none of %zu places has it: %s", shown,
+              j->failure_count, b.data);
     fail(j, e);
 }
 
@@ -223,6 +231,9 @@ static void came(struct job *j)
         return;
     }
     if (!right) {
+        if (error_kind(e) == ERROR_TRUST && j->request && j->request->locked)
+            error_wrap(&e, "it is not what the lock says (where it was meant to change: ingot lock "
+                           "--update)");
         candidate_failed(j, e);
         return;
     }
@@ -248,6 +259,12 @@ static void keep_text(char **to, const char *value)
     *to = value ? strdup(value) : NULL;
 }
 
+bool job_has_room(struct store *s, uint64_t bytes, const char *what, struct error **err)
+{
+    autofree char *inside = path_join(store_root(s), PARTIAL_FOLDER);
+    return space_check(inside, bytes, what, err);
+}
+
 /* Room for what is still to come of all that run. */
 static bool has_room(const struct job *j, struct error **err)
 {
@@ -255,7 +272,7 @@ static bool has_room(const struct job *j, struct error **err)
     for (const struct job *i = j->all; i < j->all + j->all_count; i++)
         if (i->opened && i->partial.whole > i->partial.blob.size)
             need += i->partial.whole - i->partial.blob.size;
-    return space_check(store_root(j->fetcher->store), need, "what is being fetched", err);
+    return job_has_room(j->fetcher->store, need, "what is being fetched", err);
 }
 
 /* A 206 goes on exactly where the file ends, and is of the same whole. */
@@ -439,7 +456,7 @@ static bool copy_local(struct job *j, struct error **err)
         return false;
     if (!fits(j, (uint64_t)st.st_size, err))
         return error_wrap(err, "%s", candidate(j));
-    return space_check(store_root(j->fetcher->store), file_allocated(&st), "the copy of it", err) &&
+    return job_has_room(j->fetcher->store, file_allocated(&st), "the copy of it", err) &&
            open_partial(j, err) && partial_copy(&j->partial, fd, err);
 }
 

@@ -8,6 +8,8 @@
 void job_step(struct job *j);
 /* Lets go of everything; a partial file stays to be resumed. */
 void job_stop(struct job *j);
+/* ERROR_SPACE that names the cache, if it has fewer free bytes. what: "what is to be fetched". */
+bool job_has_room(struct store *s, uint64_t bytes, const char *what, struct error **err) must_check;
 /* Milliseconds of a clock that only goes forward. */
 uint64_t job_now(void);
 

@@ -159,6 +159,9 @@ const char *const *mirrors_candidates(struct arena *a, const struct mirrors *m, 
     size_t count = 0;
     bool only = false;
     bool digest = sha256 && digest_is_valid(DIGEST_SHA256, sha256);
+    bool here = url[0] == '/';
+    if (here) /* a file of this host is looked at before anybody is asked for it */
+        add(a, &list, &count, url);
     for (const struct mirror *i = NULL; !only && (i = next_mirror(m, i)) != NULL;) {
         bool named = strcmp(i->prefix, by_digest) == 0;
         const char *rest = named ? (digest ? sha256 : NULL) : rest_of(url, i->prefix);
@@ -167,7 +170,7 @@ const char *const *mirrors_candidates(struct arena *a, const struct mirrors *m, 
         add(a, &list, &count, join(a, i->replacement, rest));
         only = i->only;
     }
-    if (!only)
+    if (!only && !here)
         add(a, &list, &count, url);
     arena_append(a, list, count, end);
     return list;

@@ -116,7 +116,9 @@ def everywhere(folder, words):
 
 @pytest.fixture(scope="session")
 def tiny_base(artifacts):
-    return make_base(pathlib.Path(tempfile.mkdtemp(prefix="base-", dir=artifacts)))
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="base-", dir=artifacts))
+    folder.chmod(0o755)
+    return make_base(folder)
 
 
 @pytest.fixture

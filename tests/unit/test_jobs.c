@@ -597,7 +597,8 @@ static void mirrors_are_asked_in_order(void **state)
     open_fetcher(
         &b, arena_printf(b.arena, "%s=%s/wrong %s=!%s/missing", real, b.host, real, b.host), false);
     assert_fails(fetch_blob(b.fetcher, &r, sha256, &err), ERROR_UNREACHABLE,
-                 "cannot fetch the thing: none of 2 places has it: http://127.0.0.1");
+                 "cannot fetch the thing: https://upstream.example/file: none of 2 places has it: "
+                 "http://127.0.0.1");
     assert_fails(fetch_blob(b.fetcher, &r, sha256, &err), ERROR_UNREACHABLE, "/wrong: is not what");
     assert_fails(fetch_blob(b.fetcher, &r, sha256, &err), ERROR_UNREACHABLE, "/missing: HTTP 404");
     /* What the URL itself gives wrongly is not excused by a mirror that is down. */
