@@ -9,10 +9,13 @@
 #include "base/text.h"
 
 #include <string.h>
+#include <sys/utsname.h>
 
 #define INSTALL_SECONDS 3600
 #define KEYS "keys"
 #define REPOSITORIES "repositories"
+#define WORLD "/etc/apk/world"
+#define WORLD_MAX (1 << 20)
 
 static const char *const env[] = {
     "HOME=/root", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL};
@@ -54,22 +57,32 @@ static bool stage_indexes(const struct apk_repositories *r, const char *folder, 
     return file_write(file, list.data, list.size, 0644, err);
 }
 
-static bool stage_packages(const struct system_step *step, const char *folder, struct error **err)
+/* Beside each index that may list it: the same repository can be there twice, with the index that a
+ * lock has pinned and the present one. */
+static bool stage_package(const struct apk_repositories *r, const struct package *p,
+                          const char *file, const char *folder, struct error **err)
 {
-    const struct apk_repositories *r = step->apk;
-    for (size_t i = 0; i < step->resolution->count; i++) {
-        const struct package *p = &step->resolution->packages[i];
-        size_t n = apk_repository_of(r, p->url);
-        if (n == r->count)
-            return error_set(err, ERROR_CHANGED,
-                             "%s is in none of the repositories of the base and the recipe",
-                             p->url);
+    size_t n = apk_repository_of(r, p->url);
+    if (n == r->count)
+        return error_set(err, ERROR_CHANGED,
+                         "%s is in none of the repositories of the base and the recipe", p->url);
+    for (size_t i = n; i < r->count; i++) {
         autofree char *path = NULL;
-        if (asprintf(&path, "%s/%zu/%s", folder, n, r->architecture) < 0)
+        if (strcmp(r->items[i].index_url, r->items[n].index_url) != 0)
+            continue;
+        if (asprintf(&path, "%s/%zu/%s", folder, i, r->architecture) < 0)
             abort();
-        if (!system_stage(step->files[i], path, p->filename, err))
+        if (!system_stage(file, path, p->filename, err))
             return false;
     }
+    return true;
+}
+
+static bool stage_packages(const struct system_step *step, const char *folder, struct error **err)
+{
+    for (size_t i = 0; i < step->resolution->count; i++)
+        if (!stage_package(step->apk, &step->resolution->packages[i], step->files[i], folder, err))
+            return false;
     return true;
 }
 
@@ -85,9 +98,10 @@ static bool check_wanted(const char *const *wanted, size_t *count, struct error 
     return true;
 }
 
-/* With --keys-dir only those keys count; --simulate changes nothing. */
-static bool run_apk(struct appliance *a, const struct system_step *step, bool simulate,
-                    struct guest_command *c, struct error **err)
+/* With --keys-dir only those keys count; --simulate changes nothing. pins: or NULL. */
+static bool run_apk(struct appliance *a, const struct system_step *step,
+                    const struct resolution *pins, bool simulate, struct guest_command *c,
+                    struct error **err)
 {
     static const char *const fixed[] = {"apk",
                                         "--no-network",
@@ -102,14 +116,17 @@ static bool run_apk(struct appliance *a, const struct system_step *step, bool si
     size_t count = 0;
     if (!check_wanted(step->wanted, &count, err))
         return false;
-    autofree const char **argv = calloc(COUNT(fixed) + count + 2, sizeof *argv);
-    if (!argv)
-        abort();
-    memcpy(argv, fixed, sizeof fixed);
-    size_t n = COUNT(fixed);
+    autoarena struct arena *arena = arena_new();
+    const char **argv = NULL, *const simulation = "--simulate", *const end = NULL;
+    size_t n = 0;
+    for (size_t i = 0; i < COUNT(fixed); i++)
+        arena_append(arena, argv, n, fixed[i]);
     if (simulate)
-        argv[n++] = "--simulate";
-    memcpy(argv + n, step->wanted, count * sizeof *argv);
+        arena_append(arena, argv, n, simulation);
+    const char *const *wishes = apk_wishes(arena, step->wanted, pins);
+    for (size_t i = 0; wishes[i]; i++)
+        arena_append(arena, argv, n, wishes[i]);
+    arena_append(arena, argv, n, end);
     c->argv = argv;
     c->env = env;
     c->timeout_seconds = INSTALL_SECONDS;
@@ -121,20 +138,68 @@ static bool run_apk(struct appliance *a, const struct system_step *step, bool si
 /* --- resolving
  * ------------------------------------------------------------------------------------- */
 
-static bool simulate(struct appliance *a, const struct system_step *step, struct arena *arena,
-                     struct apk_index *changes, struct error **err)
+static bool ask(struct appliance *a, const struct system_step *step, const struct resolution *pins,
+                struct arena *arena, struct apk_index *changes, struct error **err)
 {
     autofree char *output = NULL;
     int status = 0;
     struct guest_command c = {.output = &output, .status = &status};
-    if (!run_apk(a, step, true, &c, err) || !apk_check_trust(output, err))
+    if (!run_apk(a, step, pins, true, &c, err) || !apk_check_trust(output, err))
         return false;
     if (status == 0)
         return apk_parse_simulation(arena, output, changes, err);
     const char *missing = strstr(output, "ERROR: ");
-    return error_set(err,
-                     missing && strstr(output, "required by: world") ? ERROR_INPUT : ERROR_GUEST,
-                     "apk cannot resolve the packages: %s", missing ? missing : output);
+    bool wish = missing && (strstr(output, "required by: world") || strstr(output, "world["));
+    return error_set(err, wish ? ERROR_INPUT : ERROR_GUEST, "apk cannot resolve the packages: %s",
+                     missing ? missing : output);
+}
+
+static bool contradiction(struct error **err, const char *what)
+{
+    return error_set(err, ERROR_CHANGED,
+                     "the packages that are wanted contradict the locked versions of others "
+                     "(`ingot lock --update` resolves all of them anew): %s",
+                     what);
+}
+
+/* `name>=version` of something locked: the pin goes to apk in its place, so that it is compared
+ * here, by apk's own rules. `~` (a part of the version) is not. */
+static bool check_wish(struct appliance *a, const char *wish, const struct resolution *locked,
+                       struct error **err)
+{
+    static const char operators[] = "<>=";
+    size_t n = strcspn(wish, "@<>=~");
+    const char *at = wish + strcspn(wish, "<>=~");
+    size_t length = strspn(at, operators);
+    const struct package *p = resolution_find(locked, wish, n);
+    if (!p || !length || at[length] == '~')
+        return true;
+    const char *const argv[] = {"apk", "version", "--test", p->version, at + length, NULL};
+    autofree char *output = NULL;
+    struct guest_command c = {
+        .argv = argv, .env = env, .output = &output, .timeout_seconds = INSTALL_SECONDS};
+    if (!appliance_run(a, &c, err))
+        return false;
+    return (*output && memchr(at, *output, length)) || contradiction(err, wish);
+}
+
+static bool simulate(struct appliance *a, const struct system_step *step, struct arena *arena,
+                     struct apk_index *changes, struct error **err)
+{
+    if (!step->locked || !step->locked->count)
+        return ask(a, step, NULL, arena, changes, err);
+    for (size_t i = 0; step->wanted[i]; i++)
+        if (!check_wish(a, step->wanted[i], step->locked, err))
+            return false;
+    if (ask(a, step, step->locked, arena, changes, err))
+        return true;
+    if (*err && error_kind(*err) != ERROR_INPUT && error_kind(*err) != ERROR_GUEST)
+        return false;
+    autoerror struct error *ignored = NULL; /* could it be done without the lock? */
+    if (!ask(a, step, NULL, arena, changes, &ignored))
+        return false;
+    autoerror struct error *why = take_ptr(*err);
+    return contradiction(err, error_text(why));
 }
 
 /* Whatever apk says, the session goes on, so the drive is always taken away. */
@@ -150,22 +215,88 @@ static bool simulate_on_drive(struct appliance *a, const struct system_step *ste
     return appliance_hide_folder(a, SYSTEM_DRIVE, ok ? err : NULL) && ok;
 }
 
+/* A locked package stays as the lock has it, with its digest. */
+static const struct resolution *keep_locked(struct arena *a, const struct resolution *r,
+                                            const struct resolution *locked)
+{
+    struct resolution *made = arena_memdup(a, r, sizeof *r);
+    struct package *all = arena_memdup(a, r->packages, r->count * sizeof *all);
+    for (size_t i = 0; i < r->count; i++) {
+        const struct package *p = resolution_find(locked, all[i].name, strlen(all[i].name));
+        if (!p || strcmp(p->version, all[i].version) != 0)
+            continue;
+        bool automatic = all[i].automatic;
+        all[i] = *p;
+        all[i].automatic = automatic;
+    }
+    made->packages = all;
+    return made;
+}
+
+/* The guest's own apk does it, which a host of another architecture cannot run. */
+static bool check_host(const struct system_step *step, struct error **err)
+{
+    struct utsname host;
+    return uname(&host) < 0 || strcmp(host.machine, step->apk->architecture) == 0 ||
+           error_set(err, ERROR_HOST,
+                     "packages of an Alpine for %s are resolved by its own apk, which does not run "
+                     "on %s: resolve and lock them on a host of that architecture",
+                     step->facts->architecture, host.machine);
+}
+
 bool bake_apk_resolve(struct appliance *a, const struct system_step *step, struct arena *arena,
                       const struct resolution **out, struct error **err)
 {
     struct apk_index changes;
-    if (!simulate_on_drive(a, step, arena, &changes, err))
+    if (!check_host(step, err) || !simulate_on_drive(a, step, arena, &changes, err))
         return false;
     autoarena struct arena *own = arena_new();
     struct apk_index *indexes = arena_alloc(own, (step->apk->count + 1) * sizeof *indexes);
     for (size_t i = 0; i < step->apk->count; i++)
         if (!apk_read_index(own, step->apk->items[i].index, &indexes[i], err))
             return false;
-    return apk_locate(arena, step->apk, indexes, &changes, step->wanted, out, err);
+    if (!apk_locate(arena, step->apk, indexes, &changes, step->wanted, out, err))
+        return false;
+    if (step->locked)
+        *out = keep_locked(arena, *out, step->locked);
+    return true;
 }
 
 /* --- installing
  * ------------------------------------------------------------------------------------ */
+
+/* Where an index is there in two editions, apk would take the newest version of each package. */
+static bool needs_pins(const struct apk_repositories *r)
+{
+    for (size_t i = 0; i < r->count; i++)
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(r->items[i].index_url, r->items[k].index_url) == 0)
+                return true;
+    return false;
+}
+
+/* The pins are for this installation: what the guest keeps as its wishes (apk-world(5)) is what the
+ * recipe asked for. */
+static bool restore_world(struct appliance *a, const struct system_step *step, const char *before,
+                          struct error **err)
+{
+    struct disk *d = appliance_as_disk(a);
+    autofree char *text = NULL;
+    autoarena struct arena *arena = arena_new();
+    if (!d->writer->read(d, WORLD, WORLD_MAX, &text, NULL, err))
+        return false;
+    const char *world = apk_world(arena, before, text, step->wanted, step->resolution);
+    return appliance_write(a, WORLD, world, strlen(world), 0644, err);
+}
+
+static bool install_pinned(struct appliance *a, const struct system_step *step,
+                           struct guest_command *c, struct error **err)
+{
+    struct disk *d = appliance_as_disk(a);
+    autofree char *before = NULL;
+    return d->writer->read(d, WORLD, WORLD_MAX, &before, NULL, err) &&
+           run_apk(a, step, step->resolution, false, c, err) && restore_world(a, step, before, err);
+}
 
 bool system_apk_install(struct appliance *a, const struct system_step *step, struct error **err)
 {
@@ -175,8 +306,9 @@ bool system_apk_install(struct appliance *a, const struct system_step *step, str
     return file_temp_dir(step->tmp, "packages-", &folder, err) &&
            stage_indexes(step->apk, folder, err) && stage_packages(step, folder, err) &&
            appliance_show_folder(a, folder, SYSTEM_DRIVE, err) &&
-           run_apk(a, step, false, &c, err) && apk_check_trust(output, err) &&
-           appliance_hide_folder(a, SYSTEM_DRIVE, err);
+           (needs_pins(step->apk) ? install_pinned(a, step, &c, err)
+                                  : run_apk(a, step, NULL, false, &c, err)) &&
+           apk_check_trust(output, err) && appliance_hide_folder(a, SYSTEM_DRIVE, err);
 }
 
 static bool is_web(const char *url)

@@ -342,17 +342,46 @@ static int by_name(const void *x, const void *y)
     return strcmp(((const struct package *)x)->name, ((const struct package *)y)->name);
 }
 
+/* The repository to take it from: the first that lists it; of one that is there in two editions the
+ * later, which is the present one. */
+static const struct apk_entry *locate(const struct apk_repositories *r,
+                                      const struct apk_index *indexes, const struct apk_entry *e,
+                                      size_t *which)
+{
+    const struct apk_entry *found = NULL;
+    for (size_t k = 0; k < r->count; k++) {
+        if (found && strcmp(r->items[k].index_url, r->items[*which].index_url) != 0)
+            continue;
+        const struct apk_entry *here = find(&indexes[k], e);
+        if (here) {
+            found = here;
+            *which = k;
+        }
+    }
+    return found;
+}
+
+/* An edition of an index that nothing is taken from need not be kept beside another. */
+static bool is_superfluous(const struct apk_repositories *r, const bool *used, size_t n)
+{
+    for (size_t i = 0; i < r->count && !used[n]; i++)
+        if (i != n && strcmp(r->items[i].index_url, r->items[n].index_url) == 0 &&
+            (used[i] || i > n))
+            return true;
+    return false;
+}
+
 bool apk_locate(struct arena *a, const struct apk_repositories *r, const struct apk_index *indexes,
                 const struct apk_index *changes, const char *const *wanted,
                 const struct resolution **out, struct error **err)
 {
     struct resolution *made = arena_new_of(a, struct resolution);
     struct package *all = NULL;
+    bool *used = arena_alloc(a, r->count + 1);
     for (size_t i = 0; i < changes->count; i++) {
-        const struct apk_entry *e = &changes->entries[i], *found = NULL;
+        const struct apk_entry *e = &changes->entries[i];
         size_t k = 0;
-        while (k < r->count && !(found = find(&indexes[k], e)))
-            k++;
+        const struct apk_entry *found = locate(r, indexes, e, &k);
         if (!found)
             return error_set(err, ERROR_GUEST, "apk wants %s-%s, which is in no package index",
                              e->name, e->version);
@@ -365,6 +394,7 @@ bool apk_locate(struct arena *a, const struct apk_repositories *r, const struct 
                             .automatic = !is_wanted(wanted, e->name)};
         p.url = arena_printf(a, "%s/%s/%s", r->items[k].url, r->architecture, p.filename);
         arena_append(a, all, made->count, p);
+        used[k] = true;
     }
     if (made->count)
         qsort(all, made->count, sizeof *all, by_name);
@@ -373,11 +403,85 @@ bool apk_locate(struct arena *a, const struct apk_repositories *r, const struct 
     for (size_t i = 0; i < r->count; i++) {
         struct index_pin pin = {
             .url = r->items[i].index_url, .digest = r->items[i].digest, .path = r->items[i].index};
-        arena_append(a, pins, made->index_count, pin);
+        if (!is_superfluous(r, used, i))
+            arena_append(a, pins, made->index_count, pin);
     }
     made->indexes = pins;
     *out = made;
     return true;
+}
+
+/* --- wishes -------------------------------------------------------------------------------------
+ */
+
+/* The length of the name in a wish: `name`, `name@tag`, `name>=version`. */
+static size_t name_of(const char *wish)
+{
+    return strcspn(wish, "@<>=~\n");
+}
+
+/* The wish for that name, or NULL. */
+static const char *wish_for(const char *const *wanted, const char *name)
+{
+    for (size_t i = 0; wanted[i]; i++)
+        if (strlen(name) == name_of(wanted[i]) && strncmp(wanted[i], name, strlen(name)) == 0)
+            return wanted[i];
+    return NULL;
+}
+
+static const char *pin_of(struct arena *a, const struct package *p, const char *const *wanted)
+{
+    const char *wish = wish_for(wanted, p->name), *tag = wish ? strchr(wish, '@') : NULL;
+    return arena_printf(a, "%s%.*s=%s", p->name, tag ? (int)strcspn(tag, "<>=~") : 0,
+                        tag ? tag : "", p->version);
+}
+
+const char *const *apk_wishes(struct arena *a, const char *const *wanted,
+                              const struct resolution *pins)
+{
+    const char **all = NULL, *end = NULL;
+    size_t n = 0;
+    for (size_t i = 0; wanted[i]; i++)
+        if (!pins || !resolution_find(pins, wanted[i], name_of(wanted[i])))
+            arena_append(a, all, n, wanted[i]);
+    for (size_t i = 0; pins && i < pins->count; i++) {
+        const char *pin = pin_of(a, &pins->packages[i], wanted);
+        arena_append(a, all, n, pin);
+    }
+    arena_append(a, all, n, end);
+    return all;
+}
+
+/* The line of a world for that name, or NULL. */
+static const char *line_for(struct arena *a, const char *world, const char *name)
+{
+    size_t length = strlen(name);
+    for (const char *l = world; *l; l += strcspn(l, "\n"), l += *l == '\n') {
+        size_t n = strcspn(l, "\n");
+        if (name_of(l) == length && strncmp(l, name, length) == 0)
+            return arena_strndup(a, l, n);
+    }
+    return NULL;
+}
+
+const char *apk_world(struct arena *a, const char *before, const char *after,
+                      const char *const *wanted, const struct resolution *pins)
+{
+    autobuffer struct buffer out = {0};
+    autofree char *copy = strdup(after);
+    char *save = NULL;
+    for (char *l = strtok_r(copy, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
+        const struct package *p = resolution_find(pins, l, name_of(l));
+        const char *kept = l;
+        if (p && strcmp(l, pin_of(a, p, wanted)) == 0) {
+            kept = wish_for(wanted, p->name);
+            if (!kept)
+                kept = line_for(a, before, p->name);
+        }
+        if (kept)
+            buffer_printf(&out, "%s\n", kept);
+    }
+    return arena_strdup(a, out.data ? out.data : "");
 }
 
 size_t apk_repository_of(const struct apk_repositories *r, const char *url)

@@ -84,6 +84,16 @@ bool apk_check_trust(const char *output, struct error **err) must_check;
 bool apk_locate(struct arena *a, const struct apk_repositories *r, const struct apk_index *indexes,
                 const struct apk_index *changes, const char *const *wanted,
                 const struct resolution **out, struct error **err) must_check;
+/* What apk add gets: the wishes, and for each package of `pins` (or NULL) `name=version` in place
+ * of the wish for it, if there is one: apk keeps one entry a name. NULL-terminated, in the arena.
+ */
+const char *const *apk_wishes(struct arena *a, const char *const *wanted,
+                              const struct resolution *pins);
+/* The text of /etc/apk/world after an installation with these pins: each of them becomes the wish
+ * again, or what stood there before, or nothing. */
+const char *apk_world(struct arena *a, const char *before, const char *after,
+                      const char *const *wanted, const struct resolution *pins);
+
 /* Which repository a package's URL belongs to; r->count where none. */
 size_t apk_repository_of(const struct apk_repositories *r, const char *url);
 

@@ -9,6 +9,14 @@
 #define MAX_PACKAGES 20000
 #define MAX_INDEXES 256
 
+const struct package *resolution_find(const struct resolution *r, const char *name, size_t n)
+{
+    for (size_t i = 0; i < r->count; i++)
+        if (strlen(r->packages[i].name) == n && strncmp(r->packages[i].name, name, n) == 0)
+            return &r->packages[i];
+    return NULL;
+}
+
 json_t *resolution_to_json(const struct resolution *r)
 {
     json_t *j = json_object(), *packages = json_array(), *indexes = json_array();

@@ -37,6 +37,9 @@ struct resolution {
     size_t index_count;
 };
 
+/* The package of this name (of n bytes); NULL: none. */
+const struct package *resolution_find(const struct resolution *r, const char *name, size_t n);
+
 json_t *resolution_to_json(const struct resolution *r);
 bool resolution_from_json(struct arena *a, const json_t *j, const struct resolution **out,
                           struct error **err) must_check;

@@ -175,13 +175,92 @@ static void test_locate(void **state)
                  "in no package index");
 }
 
+static void test_put_locked(void **state)
+{
+    (void)state;
+    autoarena struct arena *a = arena_new();
+    struct apk_repository items[] = {
+        {.url = "http://a", .index_url = "http://a/i", .index = "/new/a", .digest = "a2"},
+        {.url = "http://b", .index_url = "http://b/i", .index = "/new/b", .digest = "b1"},
+        {.url = "http://c", .index_url = "http://c/i"}, /* was not fetched: a locked build */
+        {.url = "http://d", .index_url = "http://d/i"}};
+    const struct index_pin pins[] = {{.url = "http://a/i", .digest = "a1", .path = "/old/a"},
+                                     {.url = "http://b/i", .digest = "b1", .path = "/old/b"},
+                                     {.url = "http://c/i", .digest = "c1", .path = "/old/c"},
+                                     {.url = "http://x/i", .digest = "x1", .path = "/old/x"}};
+    const struct resolution locked = {.indexes = pins, .index_count = COUNT(pins)};
+    static const char *const expected[] = {"/old/a", "/old/c", "/new/a", "/new/b"};
+    struct apk_repositories r = {.architecture = "x86_64", .items = items, .count = 4};
+    apk_put_locked(a, &r, &locked);
+    assert_int_equal(r.count, COUNT(expected));
+    for (size_t i = 0; i < r.count; i++)
+        assert_string_equal(r.items[i].index, expected[i]);
+    assert_string_equal(r.items[0].url, "http://a");
+    assert_string_equal(r.items[0].digest, "a1");
+}
+
+/* An index in two editions: what is still listed comes from the present one. */
+static void test_locate_locked(void **state)
+{
+    (void)state;
+    autoarena struct arena *a = arena_new();
+    struct apk_repository items[] = {
+        {.url = "http://a", .index_url = "http://a/i", .digest = "old"},
+        {.url = "http://a", .index_url = "http://a/i", .digest = "new"}};
+    struct apk_repositories r = {.architecture = "x86_64", .items = items, .count = 2};
+    struct apk_entry before[] = {{"x", "1", "", 10}, {"y", "1", "", 20}},
+                     now[] = {{"x", "2", "", 11}, {"y", "1", "", 20}};
+    struct apk_index indexes[] = {{before, 2}, {now, 2}};
+    struct apk_entry wishes[] = {{"y", "1", NULL, 0}, {"x", "1", NULL, 0}};
+    struct apk_index changes = {wishes, 1};
+    const char *const wanted[] = {"x", "y", NULL};
+    const struct resolution *out = NULL;
+    assert_ok(apk_locate(a, &r, indexes, &changes, wanted, &out, &err));
+    assert_int_equal(out->index_count, 1);
+    assert_string_equal(out->indexes[0].digest, "new");
+    changes.count = 2;
+    assert_ok(apk_locate(a, &r, indexes, &changes, wanted, &out, &err));
+    assert_int_equal(out->index_count, 2);
+    assert_string_equal(out->indexes[0].digest, "old");
+    assert_string_equal(out->packages[0].version, "1");
+}
+
+static void test_wishes(void **state)
+{
+    (void)state;
+    autoarena struct arena *a = arena_new();
+    const struct package packages[] = {{.name = "dep", .version = "3-r0"},
+                                       {.name = "had", .version = "4-r0"},
+                                       {.name = "tagged", .version = "2-r0"},
+                                       {.name = "tool", .version = "1-r0"}};
+    const struct resolution pins = {.packages = packages, .count = COUNT(packages)};
+    const char *const wanted[] = {"tool>=1", "tagged@edge", "other", "tool-extra", NULL};
+    static const char *const expected[] = {"other",    "tool-extra",       "dep=3-r0",
+                                           "had=4-r0", "tagged@edge=2-r0", "tool=1-r0"};
+    const char *const *wishes = apk_wishes(a, wanted, &pins);
+    for (size_t i = 0; i < COUNT(expected); i++)
+        assert_string_equal(wishes[i], expected[i]);
+    assert_null(wishes[COUNT(expected)]);
+    wishes = apk_wishes(a, wanted, NULL);
+    for (size_t i = 0; wanted[i]; i++)
+        assert_string_equal(wishes[i], wanted[i]);
+    assert_string_equal(
+        apk_world(a, "alpine-base\nhad>3\nhadoop\n",
+                  "alpine-base\ndep=3-r0\nhad=4-r0\nhadoop\nother\ntagged@edge=2-r0\n"
+                  "tool-extra\ntool=1-r0\n",
+                  wanted, &pins),
+        "alpine-base\nhad>3\nhadoop\nother\ntagged@edge\ntool-extra\ntool>=1\n");
+    assert_string_equal(apk_world(a, "", "", wanted, &pins), "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_repositories), cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_index),        cmocka_unit_test(test_real_index),
-        cmocka_unit_test(test_simulation),   cmocka_unit_test(test_trust),
-        cmocka_unit_test(test_locate),
+        cmocka_unit_test(test_repositories),  cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_index),         cmocka_unit_test(test_real_index),
+        cmocka_unit_test(test_simulation),    cmocka_unit_test(test_trust),
+        cmocka_unit_test(test_locate),        cmocka_unit_test(test_put_locked),
+        cmocka_unit_test(test_locate_locked), cmocka_unit_test(test_wishes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

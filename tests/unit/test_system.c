@@ -117,6 +117,49 @@ static void resolve_really(struct guest *g)
     g->step.files = files;
 }
 
+/* A month later the repository lists other packages: with the lock's index in front of the present
+ * one all stays as it was. */
+static void resolve_locked(struct guest *g)
+{
+    char *package = arena_printf(g->arena, "%s/alpine/apks/x86_64/iw-%s.apk", g->fixtures,
+                                 g->step.resolution->packages[0].version);
+    autofree char *key = NULL, *new_key = NULL;
+    char *moved = below(g, "moved");
+    if (asprintf(&key, "%s.key", g->agent) < 0 || asprintf(&new_key, "%s.key", moved) < 0)
+        abort();
+    run_ok("cp", key, new_key);
+    run_ok("python3", "tests/standins/apk_repository.py", moved, KEY, package);
+    struct resolution *locked = arena_memdup(g->arena, g->step.resolution, sizeof *locked);
+    struct package *pinned = arena_memdup(g->arena, locked->packages, 3 * sizeof *pinned);
+    for (size_t i = 0; i < 3; i++) {
+        autofree char *hex = sha256_of(g->step.files[i]);
+        pinned[i].digest = arena_strdup(g->arena, hex);
+    }
+    locked->packages = pinned;
+    struct apk_repository *last = &g->apk.items[2];
+    autofree char *hex = NULL;
+    last->index = arena_printf(g->arena, "%s/x86_64/APKINDEX.tar.gz", moved);
+    hex = sha256_of(last->index);
+    last->digest = arena_strdup(g->arena, hex);
+    const struct resolution *r = NULL;
+    assert_fails(bake_apk_resolve(g->appliance, &g->step, g->arena, &r, &err), ERROR_INPUT,
+                 "qemu-guest-agent");
+    apk_put_locked(g->arena, &g->apk, locked);
+    assert_int_equal(g->apk.count, 4);
+    g->step.locked = locked;
+    assert_ok(bake_apk_resolve(g->appliance, &g->step, g->arena, &r, &err));
+    assert_int_equal(r->count, 3);
+    for (size_t i = 0; i < 3; i++) {
+        assert_string_equal(r->packages[i].version, pinned[i].version);
+        assert_string_equal(r->packages[i].digest, pinned[i].digest);
+    }
+    static const char *const newer[] = {"qemu-guest-agent>7.2.22-r0", "iw", NULL};
+    struct system_step step = g->step;
+    step.wanted = newer;
+    assert_fails(bake_apk_resolve(g->appliance, &step, g->arena, &r, &err), ERROR_CHANGED,
+                 "ingot lock --update");
+}
+
 static void assert_guest_text(struct guest *g, const char *path, const char *part, bool there)
 {
     struct disk *d = appliance_as_disk(g->appliance);
@@ -132,6 +175,8 @@ static void install(struct guest *g)
 {
     assert_ok(bake_install(g->appliance, &g->step, &err));
     assert_guest_text(g, "/etc/apk/world", "\nqemu-guest-agent\n", true);
+    assert_guest_text(g, "/etc/apk/world", "\niw\n", true);
+    assert_guest_text(g, "/etc/apk/world", "=", false); /* the pins have gone */
     assert_guest_text(g, "/etc/apk/world", "><", false);
     assert_guest_text(g, "/etc/apk/world", "libnl3", false);
     assert_guest_text(g, "/etc/apk/repositories", "\nhttps://repo.example.invalid/agent\n", true);
@@ -307,6 +352,7 @@ static void test_alpine(void **state)
     launch(&g);
     resolve(&g);
     resolve_really(&g);
+    resolve_locked(&g);
     install(&g);
     commands(&g);
     both_writers(&g);
