@@ -439,14 +439,18 @@ void packages_take_pinned(struct pipeline *p)
     p->packages_pinned = true;
 }
 
-/* The stamps of what was kept, and now. */
+/* The stamps of what was kept, and now; one a day, since a snapshot service is asked for a day. */
 static void set_snapshot(struct pipeline *p, const struct lock_packages *kept)
 {
-    char stamp[SNAPSHOT_STAMP];
+    char stamp[SNAPSHOT_STAMP], day[9];
     snapshot_stamp(time(NULL), stamp);
-    bool older = kept && kept->snapshot && !strstr(kept->snapshot, stamp);
-    p->snapshot = older ? arena_printf(p->arena, "%s %s", kept->snapshot, stamp)
-                        : arena_strdup(p->arena, stamp);
+    snprintf(day, sizeof day, "%.8s", stamp);
+    if (!kept || !kept->snapshot)
+        p->snapshot = arena_strdup(p->arena, stamp);
+    else if (strstr(kept->snapshot, day))
+        p->snapshot = kept->snapshot;
+    else
+        p->snapshot = arena_printf(p->arena, "%s %s", kept->snapshot, stamp);
 }
 
 static bool has_all_digests(const struct resolution *r)

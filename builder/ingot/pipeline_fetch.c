@@ -30,6 +30,8 @@ static void put(struct batch *b, struct wish w, struct fetch_request r)
 {
     b->missing += !r.locked || !store_has(b->p->session->store, r.locked);
     w.pinned = r.locked != NULL;
+    r.anew = !w.pinned && b->p->options->update && b->p->options->update->given &&
+             !b->p->options->offline;
     arena_append(b->p->arena, b->requests, b->count, r);
     arena_append(b->p->arena, b->wishes, b->wish_count, w);
 }

@@ -39,6 +39,28 @@ static bool show(const struct cli *cli, const struct plan *p, const char *path, 
     return true;
 }
 
+static json_t *lock_to_json(struct pipeline *p)
+{
+    json_t *j = json_object();
+    json_set_string(j, "path", p->pins.path);
+    json_set_bool(j, "present", p->pins.read != NULL);
+    json_set(j, "differs", json_strings(pins_drift(p)));
+    return j;
+}
+
+static void print_lock(struct pipeline *p)
+{
+    const char *const *drift = pins_drift(p);
+    printf("\nlock\n");
+    if (!p->pins.read)
+        printf("  there is no %s yet\n", p->pins.path);
+    else if (!drift[0])
+        printf("  %s has all of it\n", p->pins.path);
+    for (size_t i = 0; p->pins.read && drift[i]; i++)
+        printf("%s    %s\n", i ? "" : arena_printf(p->arena, "  %s differs\n", p->pins.path),
+               drift[i]);
+}
+
 static bool run(const struct cli *cli, const void *given, struct error **err)
 {
     const struct options *o = given;
@@ -55,10 +77,12 @@ static bool run(const struct cli *cli, const void *given, struct error **err)
         return show(cli, p->plan, o->show, err);
     if (cli->json) {
         autojson json_t *j = plan_to_json(p->plan);
+        json_set(j, "lock", lock_to_json(p));
         autofree char *text = json_pretty(j);
         fputs(text, stdout);
     } else {
         plan_print(p->plan, o->explain, stdout);
+        print_lock(p);
     }
     return true;
 }
@@ -69,7 +93,7 @@ const struct command command_plan = {
     .summary = "Prints what a build will fetch, install, write, run, remove and emit",
     .details =
         "Uses no network and changes nothing. What the cache does not know yet of the base or of\n"
-        "package indexes is printed as open.",
+        "package indexes is printed as open. What the lock says holds.",
     .options = options,
     .options_size = sizeof(struct options),
     .min_arguments = 1,

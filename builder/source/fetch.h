@@ -36,6 +36,8 @@ struct fetch_request {
     uint64_t max_bytes;           /* refuse more; 0: 64 GiB */
     const char *const *fallbacks; /* more URLs to try when all else fails and the digest is known
                                      (snapshot services); NULL at the end; or NULL */
+    bool anew; /* what is remembered of the URL does not count: only a digest finds it in the store
+                */
 };
 
 struct fetch_result {

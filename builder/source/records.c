@@ -80,6 +80,8 @@ bool record_find(const struct store *s, const struct fetch_request *r, const str
     bool found;
     if (by_digest && kind == DIGEST_SHA256) {
         found = set_sha256(sha256, digest) && store_has(s, sha256);
+    } else if (r->anew && !by_digest) {
+        found = false;
     } else {
         autofree char *name = verify_record_name(r);
         autojson json_t *record = store_recall(s, name);
