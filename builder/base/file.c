@@ -92,16 +92,23 @@ bool file_create(struct new_file *f, const char *path, unsigned mode, struct err
     return true;
 }
 
-bool file_commit(struct new_file *f, struct error **err)
+static bool put_in_place(struct new_file *f, struct error **err)
 {
-    if (fsync(f->fd) < 0)
-        return error_errno(err, ERROR_HOST, errno, "cannot write %s", f->path);
     if (close(take_fd(&f->fd)) < 0)
         return error_errno(err, ERROR_HOST, errno, "cannot write %s", f->path);
     if (rename(f->temporary, f->path) < 0)
         return error_errno(err, ERROR_HOST, errno, "cannot rename to %s", f->path);
     free(f->temporary);
     f->temporary = NULL;
+    return true;
+}
+
+bool file_commit(struct new_file *f, struct error **err)
+{
+    if (fsync(f->fd) < 0)
+        return error_errno(err, ERROR_HOST, errno, "cannot write %s", f->path);
+    if (!put_in_place(f, err))
+        return false;
     autofree char *dir = path_dirname(f->path);
     bool ok = file_sync(dir, err);
     free(f->path);
@@ -128,6 +135,17 @@ bool file_write(const char *path, const void *bytes, size_t size, unsigned mode,
     if (!file_write_all(f.fd, bytes, size, err))
         return error_wrap(err, "%s", path);
     return file_commit(&f, err);
+}
+
+bool file_write_unsynced(const char *path, const void *bytes, size_t size, unsigned mode,
+                         struct error **err)
+{
+    autonew struct new_file f = NEW_FILE;
+    if (!file_create(&f, path, mode, err))
+        return false;
+    if (!file_write_all(f.fd, bytes, size, err))
+        return error_wrap(err, "%s", path);
+    return put_in_place(&f, err);
 }
 
 bool file_make_dirs(const char *path, unsigned mode, struct error **err)
@@ -293,20 +311,40 @@ uint64_t file_allocated(const struct stat *st)
     return (uint64_t)st->st_blocks * 512;
 }
 
-int file_lock(const char *path, bool exclusive, bool wait, const char *waiting, struct error **err)
+/* What is locked: a whole file (flock(2)), or one byte of it (open file description locks,
+ * fcntl(2)).
+ */
+struct lock_kind {
+    bool exclusive, byte;
+    uint64_t offset;
+};
+
+static int take_lock(int fd, const struct lock_kind *k, bool wait)
+{
+    if (!k->byte)
+        return flock(fd, (k->exclusive ? LOCK_EX : LOCK_SH) | (wait ? 0 : LOCK_NB));
+    struct flock l = {.l_type = k->exclusive ? F_WRLCK : F_RDLCK,
+                      .l_whence = SEEK_SET,
+                      .l_start = (off_t)k->offset,
+                      .l_len = 1};
+    return fcntl(fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &l);
+}
+
+static int lock_file(const char *path, const struct lock_kind *k, bool wait, const char *waiting,
+                     struct error **err)
 {
     autoclose int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0) {
         error_errno(err, ERROR_HOST, errno, "cannot open the lock %s", path);
         return -1;
     }
-    int how = exclusive ? LOCK_EX : LOCK_SH;
-    if (flock(fd, how | LOCK_NB) == 0)
+    if (take_lock(fd, k, false) == 0)
         return take_fd(&fd);
-    if (errno == EWOULDBLOCK && wait) {
+    bool held = errno == EWOULDBLOCK || errno == EACCES;
+    if (held && wait) {
         if (waiting)
             log_info("%s", waiting);
-        while (flock(fd, how) < 0) {
+        while (take_lock(fd, k, true) < 0) {
             if (errno != EINTR) {
                 error_errno(err, ERROR_HOST, errno, "cannot lock %s", path);
                 return -1;
@@ -318,9 +356,20 @@ int file_lock(const char *path, bool exclusive, bool wait, const char *waiting, 
         }
         return take_fd(&fd);
     }
-    error_errno(err, errno == EWOULDBLOCK ? ERROR_CONFLICT : ERROR_HOST, errno, "%s is locked",
-                path);
+    error_errno(err, held ? ERROR_CONFLICT : ERROR_HOST, errno, "%s is locked", path);
     return -1;
+}
+
+int file_lock(const char *path, bool exclusive, bool wait, const char *waiting, struct error **err)
+{
+    return lock_file(path, &(struct lock_kind){.exclusive = exclusive}, wait, waiting, err);
+}
+
+int file_lock_byte(const char *path, uint64_t offset, bool wait, const char *waiting,
+                   struct error **err)
+{
+    const struct lock_kind k = {.exclusive = true, .byte = true, .offset = offset};
+    return lock_file(path, &k, wait, waiting, err);
 }
 
 bool file_free_space(const char *path, uint64_t *bytes, struct error **err)

@@ -39,6 +39,10 @@ void file_abandon(struct new_file *f);
 /* file_create, write, file_commit. */
 bool file_write(const char *path, const void *bytes, size_t size, unsigned mode, struct error **err)
     must_check;
+/* The same without fsync, for what can be done without: after a crash of the host it may be empty.
+ */
+bool file_write_unsynced(const char *path, const void *bytes, size_t size, unsigned mode,
+                         struct error **err) must_check;
 
 /* Makes a folder and those above it; one that exists is fine. */
 bool file_make_dirs(const char *path, unsigned mode, struct error **err) must_check;
@@ -70,6 +74,11 @@ uint64_t file_allocated(const struct stat *st);
  * NULL) is logged once. -1 on failure. */
 int file_lock(const char *path, bool exclusive, bool wait, const char *waiting, struct error **err)
     must_check;
+
+/* The same, exclusive, of one byte of a file, below 2^63: so that one file has room for as many
+ * locks as one likes. */
+int file_lock_byte(const char *path, uint64_t offset, bool wait, const char *waiting,
+                   struct error **err) must_check;
 
 /* Free bytes for this user on the file system that holds path (or its nearest existing parent). */
 bool file_free_space(const char *path, uint64_t *bytes, struct error **err) must_check;

@@ -164,11 +164,7 @@ static bool drop_temporary(const char *path, void *data, struct error **err)
 static bool drop_partial(const char *path, void *data, struct error **err)
 {
     struct cleaning *c = data;
-    autofree char *locks = path_join(store_root(c->store), "locks"), *name = NULL;
-    if (asprintf(&name, "%.64s", path_basename(path)) < 0)
-        abort();
-    autofree char *lock_name = path_join(locks, name);
-    autoclose int lock = file_lock(lock_name, true, false, NULL, NULL);
+    autoclose int lock = store_try_lock_digest(c->store, path_basename(path), NULL);
     return lock < 0 || drop_older(c, path, c->options->all ? 0 : PARTIAL_DAYS, err);
 }
 

@@ -103,16 +103,33 @@ static char *named_by_digest(const struct store *s, const char *folder, const ch
     return path_join(s->root, name);
 }
 
+/* One byte of one file for each lock: the first 63 bits of its name's digest say which. */
+static int lock_name(const struct store *s, const char *hex, bool wait, const char *waiting,
+                     struct error **err)
+{
+    char digits[17];
+    autofree char *path = path_join(s->root, "locks/names");
+    snprintf(digits, sizeof digits, "%.16s", hex);
+    return file_lock_byte(path, strtoull(digits, NULL, 16) >> 1, wait, waiting, err);
+}
+
 int store_lock(const struct store *s, const char *text, const char *waiting, struct error **err)
 {
-    autofree char *path = named_by_digest(s, "locks", text, "");
-    return file_lock(path, true, true, waiting, err);
+    char hex[DIGEST_HEX_MAX];
+    digest_bytes(DIGEST_SHA256, text, strlen(text), hex);
+    return lock_name(s, hex, true, waiting, err);
 }
 
 int store_try_lock(const struct store *s, const char *text, struct error **err)
 {
-    autofree char *path = named_by_digest(s, "locks", text, "");
-    return file_lock(path, true, false, NULL, err);
+    char hex[DIGEST_HEX_MAX];
+    digest_bytes(DIGEST_SHA256, text, strlen(text), hex);
+    return lock_name(s, hex, false, NULL, err);
+}
+
+int store_try_lock_digest(const struct store *s, const char *sha256, struct error **err)
+{
+    return lock_name(s, sha256, false, NULL, err);
 }
 
 int store_use(struct store *s, bool alone, struct error **err)
@@ -147,11 +164,13 @@ json_t *store_recall(const struct store *s, const char *text)
     return j;
 }
 
+/* Whole or not at all, but not waited for: what is lost with the power is only asked again. */
 void store_remember(struct store *s, const char *text, const json_t *record)
 {
     autofree char *path = named_by_digest(s, "sources", text, ".json");
+    autofree char *json = json_pretty(record);
     autoerror struct error *why = NULL;
-    if (!json_write_file(path, record, 0600, &why))
+    if (!file_write_unsynced(path, json, strlen(json), 0600, &why))
         log_debug("a source is not remembered: %s", error_text(why));
 }
 

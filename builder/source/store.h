@@ -7,7 +7,8 @@
  *                     its own mtime is when the blob was last used
  *   sources/HEX.json  where a blob came from
  *   roots/HEX.json    lock files whose blobs stay when the cache is cleaned up
- *   locks/HEX         keep two processes from doing the same thing; never removed
+ *   locks/            keep two processes from doing the same thing: `names`, of which each lock has
+ *                     one byte, and `use`; never removed
  *   tmp/              what is being written
  *   partial/          downloads, under way or to be resumed
  *   damaged/HEX       blobs that were found to be damaged
@@ -78,6 +79,10 @@ void blob_digests(struct new_blob *b, char sha256[DIGEST_HEX_MAX], char sha512[D
 /* Makes it the blob of that SHA-256, which must be its own. Where the store has that blob already,
  * whole, it stays and the new one goes. */
 bool blob_commit(struct new_blob *b, const char *sha256, struct error **err) must_check;
+/* The same for several blobs of one store, which costs hardly more than for one where they are
+ * small. Those in front of one that fails may have been made. */
+bool blob_commit_all(struct new_blob *const *blobs, const char *const *sha256, size_t count,
+                     struct error **err) must_check;
 void blob_abandon(struct new_blob *b);
 #define autoblob cleanup(blob_abandon)
 
@@ -87,6 +92,8 @@ int store_lock(const struct store *s, const char *text, const char *waiting, str
     must_check;
 /* The same without waiting: -1 with ERROR_CONFLICT where somebody else holds it. */
 int store_try_lock(const struct store *s, const char *text, struct error **err) must_check;
+/* The same where the SHA-256 is what is known. */
+int store_try_lock_digest(const struct store *s, const char *sha256, struct error **err) must_check;
 
 /* Whoever needs what is in the cache to stay there holds this lock with others; cleaning up holds
  * it `alone`, and does not wait for builds: ERROR_CONFLICT. Close the descriptor to let go; -1 on

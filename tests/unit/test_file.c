@@ -89,6 +89,40 @@ static void a_lock_is_exclusive(void **state)
     assert_int_equal(error_kind(e), ERROR_CONFLICT);
 }
 
+/* Each byte of a file is a lock of its own, also within one process. */
+static void a_byte_is_a_lock(void **state)
+{
+    (void)state;
+    autotempdir char *dir = unit_temp_dir();
+    autofree char *path = path_join(dir, "locks");
+    const uint64_t last = INT64_MAX - 1;
+    autoerror struct error *e = NULL;
+    int one = file_lock_byte(path, 7, false, NULL, &e);
+    autoclose int other = file_lock_byte(path, 8, false, NULL, &e);
+    autoclose int far = file_lock_byte(path, last, false, NULL, &e);
+    assert_true(one >= 0 && other >= 0 && far >= 0);
+    assert_null(e);
+    assert_fails(file_lock_byte(path, 7, false, NULL, &err) >= 0, ERROR_CONFLICT, "is locked");
+    assert_fails(file_lock_byte(path, last, false, NULL, &err) >= 0, ERROR_CONFLICT, "is locked");
+    close(one);
+    autoclose int again = file_lock_byte(path, 7, true, NULL, &e);
+    assert_true(again >= 0);
+}
+
+static void unsynced_is_whole(void **state)
+{
+    (void)state;
+    autotempdir char *dir = unit_temp_dir();
+    autofree char *path = path_join(dir, "record"), *text = NULL;
+    size_t size;
+    assert_ok(file_write_unsynced(path, "one", 3, 0600, &err));
+    assert_ok(file_write_unsynced(path, "second", 6, 0600, &err));
+    assert_ok(file_read(path, 100, &text, &size, &err));
+    assert_string_equal(text, "second");
+    assert_fails(file_write_unsynced("/nonexistent/x", "", 0, 0600, &err), ERROR_HOST,
+                 "/nonexistent");
+}
+
 static void remove_tree_follows_no_link(void **state)
 {
     (void)state;
@@ -147,6 +181,8 @@ int main(void)
         cmocka_unit_test(publish_exchanges_folders),
         cmocka_unit_test(sparse_copy_keeps_holes),
         cmocka_unit_test(a_lock_is_exclusive),
+        cmocka_unit_test(a_byte_is_a_lock),
+        cmocka_unit_test(unsynced_is_whole),
         cmocka_unit_test(remove_tree_follows_no_link),
         cmocka_unit_test(discard_removes_a_folder),
         cmocka_unit_test(folders_are_made),
