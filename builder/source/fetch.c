@@ -255,6 +255,33 @@ static bool file_size(const struct fetcher *f, struct fetch_result *result, stru
     return true;
 }
 
+/* What only a record connects with its URL. A signature is looked at again, with the key and the
+ * signature as they are now. What nothing but the lock vouches for is asked for anew: this is its
+ * first use, or `ingot lock --update`. */
+static bool recall(struct fetcher *f, struct arena *a, const struct fetch_request *r,
+                   struct wanted *w, char sha256[DIGEST_HEX_MAX], struct error **err)
+{
+    w->found = record_find(f->store, r, &w->expect, sha256);
+    if (!w->found || w->expect.digest_known)
+        return true;
+    if (w->expect.first_use) {
+        w->found = f->options.offline || !url_is_http(r->url);
+        return true;
+    }
+    autofree char *path = store_blob_path(f->store, sha256);
+    struct error *why = NULL;
+    if (verify_file(f, a, r, &w->expect, path, &why))
+        return true;
+    w->found = false;
+    if (error_kind(why) == ERROR_TRUST && !f->options.offline) {
+        log_info("%s: what is in the cache is not what is signed now: fetching it again", r->what);
+        error_free(why);
+        return true;
+    }
+    *err = why;
+    return error_wrap(err, "cannot fetch the %s", r->what);
+}
+
 static bool bring_all(struct fetcher *f, struct arena *a, const struct fetch_request *r,
                       size_t count, struct fetch_result *results, struct error **err)
 {
@@ -268,7 +295,8 @@ static bool bring_all(struct fetcher *f, struct arena *a, const struct fetch_req
             return error_wrap(err, "cannot fetch the %s", r[i].what);
         results[i] = (struct fetch_result){.verified = w[i].expect.verified,
                                            .first_use = w[i].expect.first_use};
-        w[i].found = record_find(f->store, &r[i], &w[i].expect, results[i].sha256);
+        if (!recall(f, a, &r[i], &w[i], results[i].sha256, err))
+            return false;
     }
     make_jobs(f, a, r, w, count, &jobs, &job_count);
     if (!have_room(f, jobs, job_count, err) ||

@@ -17,21 +17,30 @@ static bool no_key(const struct openpgp *o, const char *what, struct error **err
                         what, o->fingerprint, b.data ? b.data : "");
 }
 
-bool verify_signed(struct fetcher *f, const struct openpgp *o, const char *file, const void *bytes,
-                   size_t size, const char *what, struct error **err)
+/* The signature and the key, as files. */
+static bool get_both(struct fetcher *f, const struct openpgp *o, const char *what, char **signature,
+                     char **key, struct error **err)
 {
     char sha256[DIGEST_HEX_MAX];
-    autofree char *signature = NULL, *key = NULL;
     if (!o || !o->fingerprint || !o->signature.text)
         return error_set(err, ERROR_TRUST, "%s: nothing says whose signature it must have", what);
     if (!o->key.text)
         return no_key(o, what, err);
+    if (!fetch_text(f, o->key.text, KEY_MAX, key, sha256, err))
+        return error_wrap(err, "the OpenPGP key for %s", what);
+    if (!fetch_text(f, o->signature.text, SIGNATURE_MAX, signature, sha256, err))
+        return error_wrap(err, "the signature of %s", what);
+    return true;
+}
+
+bool verify_signed(struct fetcher *f, const struct openpgp *o, const char *file, const void *bytes,
+                   size_t size, const char *what, struct error **err)
+{
+    autofree char *signature = NULL, *key = NULL;
+    if (!get_both(f, o, what, &signature, &key, err))
+        return false;
     autofree char *signature_url = url_redact(o->signature.text);
     autofree char *key_url = url_redact(o->key.text);
-    if (!fetch_text(f, o->key.text, KEY_MAX, &key, sha256, err))
-        return error_wrap(err, "the OpenPGP key for %s", what);
-    if (!fetch_text(f, o->signature.text, SIGNATURE_MAX, &signature, sha256, err))
-        return error_wrap(err, "the signature of %s", what);
     const struct openpgp_check c = {.data = file,
                                     .bytes = bytes,
                                     .size = size,
@@ -44,16 +53,14 @@ bool verify_signed(struct fetcher *f, const struct openpgp *o, const char *file,
     return openpgp_verify(&c, err);
 }
 
+/* Both are there before gigabytes come. */
 static bool expect(struct fetcher *f, struct arena *a, const struct fetch_request *r,
                    struct expectation *e, struct error **err)
 {
     const struct openpgp *o = r->verify->openpgp;
-    autofree char *shown = url_redact(r->url);
-    (void)f;
-    if (!o || !o->fingerprint)
-        return error_set(err, ERROR_TRUST, "%s: nothing says whose signature it must have", shown);
-    if (!o->key.text) /* before gigabytes have come */
-        return no_key(o, shown, err);
+    autofree char *shown = url_redact(r->url), *signature = NULL, *key = NULL;
+    if (!get_both(f, o, shown, &signature, &key, err))
+        return false;
     *e = (struct expectation){.verified = arena_printf(a, "signed by %s", o->fingerprint)};
     return true;
 }
