@@ -143,8 +143,10 @@ bool pins_open(struct pipeline *p, struct error **err)
     k->path = arena_strdup(p->arena, path);
     if (!lock_read(p->arena, k->path, &k->read, err))
         return false;
-    if (k->read)
+    if (k->read) {
         k->was = k->now = k->read->arch[p->recipe->arch];
+        store_add_root(p->session->store, k->path);
+    }
     if (p->options->locked && !k->now.present)
         return error_set(err, ERROR_TRUST,
                          k->read ? "--locked: %s says nothing of %s; `ingot lock` makes it"

@@ -268,11 +268,25 @@ const char *pins_forbidden(const struct pipeline *p)
     return NULL;
 }
 
+/* Held while the file is read again and written: what another ingot has locked meanwhile for
+ * another architecture stays. */
+static int hold(const struct pipeline *p, struct error **err)
+{
+    autofree char *name = NULL;
+    if (asprintf(&name, "lock\n%s", p->pins.path) < 0)
+        abort();
+    return store_lock(p->session->store, name, NULL, err);
+}
+
 static bool write_lock(struct pipeline *p, const struct lock_arch *next, struct error **err)
 {
     struct pins *k = &p->pins;
-    struct lock l = k->read ? *k->read : (struct lock){.epoch = p->epoch};
-    autofree char *before = k->read ? lock_text(k->read, p->recipe->dir) : strdup("");
+    const struct lock *there;
+    autoclose int held = hold(p, err);
+    if (held < 0 || !lock_read(p->arena, k->path, &there, err))
+        return false;
+    struct lock l = there ? *there : (struct lock){.epoch = p->epoch};
+    autofree char *before = there ? lock_text(there, p->recipe->dir) : strdup("");
     l.arch[p->recipe->arch] = *next;
     autofree char *after = lock_text(&l, p->recipe->dir);
     if (strcmp(before, after) == 0)
@@ -310,7 +324,7 @@ bool pins_finish(struct pipeline *p, struct error **err)
     if (p->pins.written && !p->pins.read)
         log_info("wrote %s: every later build takes the same", p->pins.path);
     say_first_uses(p);
-    if (p->pins.read || p->pins.written)
+    if (p->pins.written)
         store_add_root(p->session->store, p->pins.path);
     return true;
 }

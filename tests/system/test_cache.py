@@ -208,6 +208,11 @@ def test_gc_remembers_the_locks_of_builds(there, sources):
                if i["kind"] == "blob")
     done = there.ingot("cache", "gc", "--days", "0")
     assert done.code == 0 and all(there.holds(b) for b in BODIES), done
+    # A cache that has only seen it used, as that of a release pipeline.
+    other = there.ingot.with_(cache=there.folder / "other")
+    assert build(there, *sources, ingot=other, options=["--locked"]).code == 0
+    done, document = other.json("cache", "gc", "--days", "0")
+    assert done.code == 0 and document["locked"] == 7 and names(document) == set(), done
     text = lock.read_text()
     lock.write_text(text[:len(text) // 2])
     done = there.ingot("cache", "gc", "--days", "0")
