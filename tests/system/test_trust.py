@@ -334,3 +334,39 @@ def test_lock_and_recipe_contradict(there, release):
     assert done.code == 4 and len(refused_) == 1 and url in refused_[0], done
     assert digest(BODY) in refused_[0] and digest(OTHER) in refused_[0], done
     assert not there.out.exists() or not list(there.out.iterdir())
+
+
+# --- asked anew ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["lock", "openpgp"])
+def test_update_asks_again(there, wire, release, keys, kind):
+    """What is in the cache is no answer to `lock --update`, though nothing but its URL is known."""
+    url = release.put("thing", BODY)
+    release.put("thing.asc", keys.sign("good", BODY))
+    thing = source(url, verify="lock") if kind == "lock" else \
+        release.by_key(keys["good"], keys.file("good"))
+    assert there.fetch(thing).code == 0
+    release.put("thing", OTHER)
+    wire.put(f"{release.path}/thing.asc", keys.sign("good", OTHER), Answer(etag='"second"'))
+    assert there.fetch(thing).code == 0  # the lock holds
+    assert read_lock(there)["amd64"]["sources"][url]["sha256"] == digest(BODY)
+    done = there.ingot("lock", there.recipe(thing), "--update")
+    assert done.code == 0, done
+    assert read_lock(there)["amd64"]["sources"][url]["sha256"] == digest(OTHER), done
+
+
+def test_signer_is_looked_at_again(there, release, keys, tmp_path):
+    """A blob that was believed once is not, without a lock, when its key is no longer the right
+    one."""
+    release.put("thing", BODY)
+    release.put("thing.asc", keys.sign("good", BODY))
+    key = tmp_path / "key.asc"
+    key.write_bytes(keys.file("good").read_bytes())
+    thing = release.by_key(keys["good"], key)
+    assert there.fetch(thing).code == 0 and there.holds(BODY)
+    for lock in there.folder.glob("*.lock"):
+        lock.unlink()
+    key.write_bytes(keys.file("other").read_bytes())
+    done = there.fetch(thing)
+    assert done.code == 4 and keys["good"] in done.err, done
