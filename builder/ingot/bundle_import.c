@@ -90,10 +90,11 @@ static bool bring_sources(struct session *s, struct bundle_reader *r, const char
     log_info("%zu blobs came into the cache, %zu were there", blobs.added, blobs.there);
     json_set_integer(report, "blobs_added", (json_int_t)blobs.added);
     json_set_integer(report, "blobs_present", (json_int_t)blobs.there);
-    json_set(report, "folders", json_pack("[s]", final));
+    autofree char *full = path_absolute(".", final);
+    json_set(report, "folders", json_pack("[s]", full));
     for (const char *const *n = b->names; *n; n++) {
         autofree char *file = NULL;
-        if (asprintf(&file, "%s/%s.lock", final, *n) < 0)
+        if (asprintf(&file, "%s/%s.lock", full, *n) < 0)
             abort();
         if (access(file, F_OK) == 0)
             store_add_root(s->store, file);

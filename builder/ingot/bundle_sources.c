@@ -7,8 +7,12 @@
 #include "ingot/bundle.h"
 #include "ingot/pipeline.h"
 
+#include "source/url.h"
+
 #include <string.h>
 #include <sys/stat.h>
+
+#define MAX_TEXT ((size_t)1 << 20) /* of a recipe or profile */
 
 struct rebuild {
     struct collection *c;
@@ -132,19 +136,29 @@ static bool collect_overlay(const struct rebuild *b, const struct text_at *overl
 /* --- other files that a recipe names ------------------------------------------------------------
  */
 
-static bool collect_if_local(const struct rebuild *b, const char *path, struct place place,
+static bool collect_if_local(const struct rebuild *b, const struct text_at *path,
                              struct error **err)
 {
-    return !path || path[0] != '/' || access(path, F_OK) != 0 || collect_local(b, path, place, err);
+    return !path->text || path->text[0] != '/' || collect_local(b, path->text, path->place, err);
+}
+
+/* A build by the lock asks for no checksums, signatures and keys: they come along for who wants to
+ * lock anew, and a system's keyring stays where it is. */
+static bool collect_if_inside(const struct rebuild *b, const char *path, struct place place,
+                              struct error **err)
+{
+    const char *names[8];
+    return !path || path[0] != '/' || access(path, F_OK) != 0 || !tree_names(b, path, names) ||
+           collect_local(b, path, place, err);
 }
 
 static bool collect_verify(const struct rebuild *b, const struct verify *v, struct error **err)
 {
-    if (v->kind == VERIFY_CHECKSUMS && !collect_if_local(b, v->checksums, v->place, err))
+    if (v->kind == VERIFY_CHECKSUMS && !collect_if_inside(b, v->checksums, v->place, err))
         return false;
     return !v->openpgp ||
-           (collect_if_local(b, v->openpgp->key.text, v->openpgp->key.place, err) &&
-            collect_if_local(b, v->openpgp->signature.text, v->openpgp->signature.place, err));
+           (collect_if_inside(b, v->openpgp->key.text, v->openpgp->key.place, err) &&
+            collect_if_inside(b, v->openpgp->signature.text, v->openpgp->signature.place, err));
 }
 
 static bool collect_password(const struct rebuild *b, struct error **err)
@@ -162,6 +176,43 @@ static bool collect_password(const struct rebuild *b, struct error **err)
     return collect_local(b, hash->text, hash->place, err);
 }
 
+/* The lock names what is on this host relative to the recipe: so must the recipe, and below its
+ * folder, or the lock would not fit it elsewhere. An image is among the blobs then; other sources
+ * are read from where they are before they are asked for. */
+static bool check_local_source(const struct rebuild *b, const struct text_at *url,
+                               struct error **err)
+{
+    autofree char *path = NULL;
+    if (!url->text || url_is_http(url->text))
+        return true;
+    if (!url_local_path(url->text, &path, err))
+        return false;
+    if (!below(path, b->r->dir))
+        return outside(b, path, url->place, err);
+    for (size_t i = 0; i < b->r->read_file_count; i++) {
+        const char *text;
+        size_t size;
+        if (!inputs_text(b->c->session->inputs, b->r->read_files[i], MAX_TEXT, &text, &size, err))
+            return false;
+        if (strstr(text, path))
+            return error_set_at(err, ERROR_INPUT, url->place,
+                                "%s is named by its path on this host, where it is not found "
+                                "elsewhere: name it relative to the recipe",
+                                path);
+    }
+    return true;
+}
+
+static bool check_local_sources(const struct rebuild *b, struct error **err)
+{
+    if (b->r->base.kind == BASE_IMAGE && !check_local_source(b, &b->r->base.image, err))
+        return false;
+    for (size_t i = 0; i < b->r->source_count; i++)
+        if (!check_local_source(b, &b->r->sources[i].url, err))
+            return false;
+    return true;
+}
+
 static bool collect_files(const struct rebuild *b, struct error **err)
 {
     const struct recipe *r = b->r;
@@ -177,12 +228,20 @@ static bool collect_files(const struct rebuild *b, struct error **err)
         if (r->files[i].source.text &&
             !collect_local(b, r->files[i].source.text, r->files[i].source.place, err))
             return false;
+    for (size_t i = 0; i < r->source_count; i++) {
+        autofree char *path = NULL;
+        if (url_is_http(r->sources[i].url.text))
+            continue;
+        if (!url_local_path(r->sources[i].url.text, &path, err) ||
+            !collect_local(b, path, r->sources[i].url.place, err))
+            return false;
+    }
     for (size_t i = 0; i < r->boot.ssh_key_files.count; i++)
         if (!collect_local(b, r->boot.ssh_key_files.items[i].text,
                            r->boot.ssh_key_files.items[i].place, err))
             return false;
     for (size_t i = 0; i < r->repository_count; i++)
-        if (!collect_if_local(b, r->repositories[i].key.text, r->repositories[i].key.place, err))
+        if (!collect_if_local(b, &r->repositories[i].key, err))
             return false;
     for (size_t i = 0; i < r->source_count; i++)
         if (!collect_verify(b, &r->sources[i].verify, err))
@@ -200,6 +259,8 @@ static bool collect_blobs(const struct rebuild *b, const struct pipeline *p, str
     const struct pin_file *files = pins_files(c->a, &p->pins.next, &count);
     for (size_t i = 0; i < count; i++) {
         const char *sha256 = arena_strdup(c->a, files[i].sha256);
+        if (strcmp(files[i].what, "source") == 0 && files[i].url[0] == '/')
+            continue; /* in the tree */
         if (!store_has(c->session->store, sha256))
             return error_set(err, ERROR_UNREACHABLE, "%s %s (sha256 %s) is not in the cache",
                              files[i].what, files[i].url, sha256);
@@ -249,6 +310,6 @@ bool collect_sources(struct collection *c, const char *given, struct error **err
     if (text_ends_with(stem, ".yaml"))
         n -= strlen(".yaml");
     const struct rebuild b = {c, r};
-    return collect_name(c, arena_strndup(c->a, stem, n), err) && collect_locked(&b, err) &&
-           collect_files(&b, err);
+    return collect_name(c, arena_strndup(c->a, stem, n), err) && check_local_sources(&b, err) &&
+           collect_locked(&b, err) && collect_files(&b, err);
 }
