@@ -145,8 +145,8 @@ static bool bring_texts(struct fetcher *f, struct arena *a, const struct fetch_r
     size_t n = 0;
     for (size_t i = 0; i < count; i++) {
         const struct verify *v = r[i].verify;
-        if (r[i].locked || v->kind != VERIFY_CHECKSUMS)
-            continue;
+        if (r[i].locked || v->kind != VERIFY_CHECKSUMS || (v->openpgp && !v->openpgp->key.text))
+            continue; /* no list helps without the key that must have signed it */
         want_text(f, a, v->checksums, &jobs, &n);
         if (v->openpgp) {
             want_text(f, a, v->openpgp->signature.text, &jobs, &n);

@@ -211,6 +211,8 @@ static bool expect(struct fetcher *f, struct arena *a, const struct fetch_reques
     if (!file_name)
         return error_set_at(err, ERROR_TRUST, v->place,
                             "%s: has no file name that a checksum file could say", shown);
+    if (v->openpgp && !verify_can_ask(v->openpgp, checksums, err))
+        return error_wrap(err, "the checksum file for %s", shown);
     if (!fetch_text(f, v->checksums, CHECKSUMS_MAX, &path, sha256, err) ||
         !file_read(path, CHECKSUMS_MAX, &text, &size, err))
         return error_wrap(err, "the checksum file for %s", shown);

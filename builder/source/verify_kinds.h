@@ -18,6 +18,9 @@ struct verify_ops {
 extern const struct verify_ops verify_by_digest, verify_by_checksums, verify_by_openpgp,
     verify_by_lock;
 
+/* False (ERROR_TRUST) where nothing has to be fetched to know that it will be refused: there is no
+ * key file. */
+bool verify_can_ask(const struct openpgp *o, const char *what, struct error **err) must_check;
 /* True only if the key that `o` names has signed the bytes, or where those are NULL the file. Gets
  * the signature and the key through the fetcher. what: the URL of what is signed, redacted. */
 bool verify_signed(struct fetcher *f, const struct openpgp *o, const char *file, const void *bytes,

@@ -2,14 +2,22 @@
 #include "source/url.h"
 #include "source/verify_kinds.h"
 
+#include <string.h>
+
 #define SIGNATURE_MAX ((size_t)1 << 20)
 #define KEY_MAX ((size_t)8 << 20) /* a distribution's keyring has some hundred KiB */
 
 static bool no_key(const struct openpgp *o, const char *what, struct error **err)
 {
     autobuffer struct buffer b = {0};
-    for (size_t i = 0; o->looked && o->looked[i]; i++)
-        buffer_printf(&b, "%s%s", i ? ", " : "; looked for ", o->looked[i]);
+    for (size_t i = 0; o->looked && o->looked[i]; i++) {
+        const char *this = o->looked[i], *next = o->looked[i + 1];
+        size_t stem = strlen(this) < 4 ? 0 : strlen(this) - 4;
+        bool pair = next && strcmp(this + stem, ".asc") == 0 && strlen(next) == strlen(this) &&
+                    strncmp(this, next, stem) == 0 && strcmp(next + stem, ".gpg") == 0;
+        buffer_printf(&b, "%s%s%s", i ? ", " : "; looked for ", this, pair ? " (or .gpg)" : "");
+        i += pair;
+    }
     return error_set_at(err, ERROR_TRUST, o->place,
                         "%s: the OpenPGP key %s that must have signed it is not here%s; get the "
                         "key file from whoever publishes this, compare its fingerprint, and put it "
@@ -17,15 +25,20 @@ static bool no_key(const struct openpgp *o, const char *what, struct error **err
                         what, o->fingerprint, b.data ? b.data : "");
 }
 
+bool verify_can_ask(const struct openpgp *o, const char *what, struct error **err)
+{
+    if (!o || !o->fingerprint || !o->signature.text)
+        return error_set(err, ERROR_TRUST, "%s: nothing says whose signature it must have", what);
+    return o->key.text || no_key(o, what, err);
+}
+
 /* The signature and the key, as files. */
 static bool get_both(struct fetcher *f, const struct openpgp *o, const char *what, char **signature,
                      char **key, struct error **err)
 {
     char sha256[DIGEST_HEX_MAX];
-    if (!o || !o->fingerprint || !o->signature.text)
-        return error_set(err, ERROR_TRUST, "%s: nothing says whose signature it must have", what);
-    if (!o->key.text)
-        return no_key(o, what, err);
+    if (!verify_can_ask(o, what, err))
+        return false;
     if (!fetch_text(f, o->key.text, KEY_MAX, key, sha256, err))
         return error_wrap(err, "the OpenPGP key for %s", what);
     if (!fetch_text(f, o->signature.text, SIGNATURE_MAX, signature, sha256, err))
