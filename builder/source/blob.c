@@ -16,6 +16,7 @@
 
 #define BLOB_MODE 0444
 #define STAMP_MAX 80
+#define SYNC_ALL 8 /* blobs */
 /* The disk is kept busy while a blob comes in, so that the fsync at its end has little to do. */
 #define FLUSH_STEP ((uint64_t)8 << 20)
 
@@ -262,42 +263,83 @@ void blob_digests(struct new_blob *b, char sha256[DIGEST_HEX_MAX], char sha512[D
         digest_finish(b->sha512, sha512);
 }
 
-/* Its bytes on the disk, and a time that a later change cannot happen to leave as it is. */
+/* Times that a later change cannot happen to leave as they are. */
 static bool settle(const struct new_blob *b)
 {
     const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = time(NULL) - 1}};
-    return futimens(b->fd, times) == 0 && fsync(b->fd) == 0;
+    (void)sync_file_range(b->fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* only to begin with it */
+    return futimens(b->fd, times) == 0;
 }
 
 /* Until it has its name it can be written to: a file that was partly fetched is opened again. */
-static bool give_name(struct new_blob *b, const char *path, struct stat *st, struct error **err)
+static bool give_name(struct new_blob *b, const char *sha256, struct error **err)
 {
-    autofree char *folder = path_dirname(path);
+    autofree char *path = store_blob_path(b->store, sha256);
+    struct stat st;
+    autoclose int lock = lock_blob(b->store, sha256, err);
+    if (lock < 0)
+        return false;
     if (rename(b->temporary, path) < 0)
         return error_errno(err, ERROR_HOST, errno, "cannot rename to %s", path);
     free(b->temporary);
     b->temporary = NULL;
-    if (fchmod(b->fd, BLOB_MODE) < 0 || fstat(b->fd, st) < 0 || close(take_fd(&b->fd)) < 0)
+    if (fchmod(b->fd, BLOB_MODE) < 0 || fstat(b->fd, &st) < 0 || close(take_fd(&b->fd)) < 0)
         return error_errno(err, ERROR_HOST, errno, "%s", path);
+    stamp_write(b->store, sha256, &st);
+    store_touch(b->store, sha256);
+    return true;
+}
+
+static bool cannot_write(const struct store *s, struct error **err)
+{
+    return error_errno(err, ERROR_HOST, errno, "cannot write into the cache %s", store_root(s));
+}
+
+/* One after the other each fsync writes the file system's journal and empties the disk's cache;
+ * many small files are on the disk sooner with everything else that is to go there. */
+static bool wait_for_disk(struct new_blob *const *blobs, size_t count)
+{
+    if (count >= SYNC_ALL)
+        return syncfs(blobs[0]->fd) == 0;
+    for (size_t i = 0; i < count; i++)
+        if (fsync(blobs[i]->fd) < 0)
+            return false;
+    return true;
+}
+
+bool blob_commit_all(struct new_blob *const *blobs, const char *const *sha256, size_t count,
+                     struct error **err)
+{
+    const struct store *s = count ? blobs[0]->store : NULL;
+    size_t named = 0;
+    for (size_t i = 0; i < count; i++)
+        if (!settle(blobs[i]))
+            return cannot_write(s, err);
+    if (!wait_for_disk(blobs, count))
+        return cannot_write(s, err);
+    for (size_t i = 0; i < count; i++) {
+        bool there;
+        if (is_stamped(s, sha256[i], &there))
+            store_touch(s, sha256[i]);
+        else if (!give_name(blobs[i], sha256[i], err))
+            return false;
+        else
+            named++;
+    }
+    if (!named)
+        return true;
+    autofree char *path = store_blob_path(s, sha256[0]), *folder = path_dirname(path);
     return file_sync(folder, err);
 }
 
 bool blob_commit(struct new_blob *b, const char *sha256, struct error **err)
 {
-    autofree char *path = store_blob_path(b->store, sha256);
-    struct stat st;
     bool there;
-    if (!is_stamped(b->store, sha256, &there)) {
-        if (!settle(b))
-            return error_errno(err, ERROR_HOST, errno, "cannot write into the cache %s",
-                               store_root(b->store));
-        autoclose int lock = lock_blob(b->store, sha256, err);
-        if (lock < 0 || !give_name(b, path, &st, err))
-            return false;
-        stamp_write(b->store, sha256, &st);
+    if (is_stamped(b->store, sha256, &there)) {
+        store_touch(b->store, sha256);
+        return true;
     }
-    store_touch(b->store, sha256);
-    return true;
+    return blob_commit_all(&b, &sha256, 1, err);
 }
 
 void blob_abandon(struct new_blob *b)

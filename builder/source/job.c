@@ -25,6 +25,9 @@
 #define HASH_SLICE (8 * MIB)    /* of one step */
 #define GOOD_PROGRESS (8 * MIB) /* a try that brought so much does not count as a failed one */
 
+#define SMALL (1 * MIB) /* such blobs are committed together */
+#define HOLD 250u       /* ms that one waits for others */
+
 struct failure {
     const char *url;
     struct error *error;
@@ -212,7 +215,6 @@ static bool size_is_right(const struct job *j, const char *shown, struct error *
 static void came(struct job *j)
 {
     struct partial *p = &j->partial;
-    struct store *s = j->fetcher->store;
     const struct expectation *x = j->expect;
     autofree char *shown = url_redact(candidate(j));
     struct error *e = NULL;
@@ -237,17 +239,38 @@ static void came(struct job *j)
         candidate_failed(j, e);
         return;
     }
-    if (!partial_commit(p, j->sha256, &e)) {
-        fail(j, e);
+    if (p->blob.size <= SMALL && j->all_count > 1) {
+        j->state = JOB_HELD;
+        j->wake = job_now() + HOLD;
         return;
     }
-    j->opened = false;
-    if (j->request)
-        record_keep(s, j->request, j->sha256, j->sha512);
-    else
-        record_text_keep(s, j->url, candidate(j), j->sha256, j->etag, j->last_modified);
-    log_debug("fetched %s: %" PRIu64 " bytes, sha256 %s", shown, j->got, j->sha256);
-    finish(j, false);
+    jobs_commit(&j, 1);
+}
+
+void jobs_commit(struct job **jobs, size_t count)
+{
+    struct partial *partials[JOBS_COMMITTED] = {0};
+    const char *sha256[JOBS_COMMITTED] = {0};
+    struct error *e = NULL;
+    for (size_t i = 0; i < count; i++) {
+        partials[i] = &jobs[i]->partial;
+        sha256[i] = jobs[i]->sha256;
+    }
+    if (!partial_commit(partials, sha256, count, &e)) {
+        fail(jobs[0], e);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct job *j = jobs[i];
+        struct store *s = j->fetcher->store;
+        autofree char *shown = url_redact(candidate(j));
+        if (j->request)
+            record_keep(s, j->request, j->sha256, j->sha512);
+        else
+            record_text_keep(s, j->url, candidate(j), j->sha256, j->etag, j->last_modified);
+        log_debug("fetched %s: %" PRIu64 " bytes, sha256 %s", shown, j->got, j->sha256);
+        finish(j, false);
+    }
 }
 
 /* --- a transfer ---------------------------------------------------------------------------------
@@ -460,10 +483,11 @@ static bool copy_local(struct job *j, struct error **err)
            open_partial(j, err) && partial_copy(&j->partial, fd, err);
 }
 
-/* Another process may have brought it while this one waited for the lock. */
+/* Another process may have brought it while this one waited for the lock. Where only a record would
+ * say so, it counts if there was a wait: else it is the old one that was looked at before. */
 static bool brought_meanwhile(struct job *j)
 {
-    if (!j->request)
+    if (!j->request || (!digest_known(j) && !j->waiting_said))
         return false;
     j->cached = record_find(j->fetcher->store, j->request, j->expect, j->sha256);
     return j->cached;
@@ -553,6 +577,7 @@ void job_step(struct job *j)
         if (fate != HTTP_RUNNING)
             transfer_ended(j, fate);
         break;
+    case JOB_HELD:
     case JOB_DONE:
         break;
     }

@@ -1,5 +1,7 @@
 #include "source/job.h"
+#include "source/url.h"
 
+#include "base/buffer.h"
 #include "base/interrupt.h"
 #include "base/progress.h"
 
@@ -71,13 +73,34 @@ static bool step_all(struct job *jobs, size_t count, unsigned limit, unsigned *w
         left = left || j->state != JOB_DONE;
         if (j->state == JOB_OPEN || j->state == JOB_HASH)
             *wait = 0;
-        else if (j->state == JOB_LOCK || j->state == JOB_PAUSE) {
+        else if (j->state == JOB_LOCK || j->state == JOB_PAUSE || j->state == JOB_HELD) {
             uint64_t until = j->wake > now ? j->wake - now : 1;
             if (until < *wait && (j->wake > now || busy < limit))
                 *wait = (unsigned)until;
         }
     }
     return left;
+}
+
+/* Commits what is held, and says whether it did: when it is enough, when it has been held long
+ * enough, or when nothing else is to be done. Others may wait for their locks. */
+static bool commit_held(struct job *jobs, size_t count, bool now)
+{
+    struct job *held[JOBS_COMMITTED];
+    size_t n = 0;
+    bool busy = false, due = now;
+    uint64_t time = job_now();
+    for (struct job *j = jobs; j < jobs + count; j++) {
+        busy = busy || is_busy(j);
+        if (j->state != JOB_HELD || n == JOBS_COMMITTED)
+            continue;
+        held[n++] = j;
+        due = due || j->wake <= time || n == JOBS_COMMITTED;
+    }
+    if (!n || (busy && !due))
+        return false;
+    jobs_commit(held, n);
+    return true;
 }
 
 static struct job *first_failed(struct job *jobs, size_t count)
@@ -88,14 +111,38 @@ static struct job *first_failed(struct job *jobs, size_t count)
     return NULL;
 }
 
+/* Offline, all that lacks is said at once; NULL where it is one thing, or something else failed. */
+static struct error *all_lacking(const struct job *jobs, size_t count)
+{
+    autobuffer struct buffer list = {0};
+    struct error *e = NULL;
+    size_t lacking = 0;
+    for (const struct job *j = jobs; j < jobs + count; j++) {
+        if (!j->error)
+            continue;
+        if (error_kind(j->error) != ERROR_UNREACHABLE)
+            return NULL;
+        autofree char *shown = url_redact(j->url);
+        buffer_printf(&list, "%s%s", lacking++ ? ", " : "", shown);
+    }
+    if (lacking > 1)
+        error_set(&e, ERROR_UNREACHABLE,
+                  "%zu files are not in the cache, and --offline forbids to fetch them: %s",
+                  lacking, list.data);
+    return e;
+}
+
 static bool run(struct fetcher *f, struct job *jobs, size_t count, bool every, bool progress,
                 struct error **err)
 {
+    bool offline = f->options.offline;
     unsigned limit = f->options.jobs ? f->options.jobs : JOBS, wait;
     while (step_all(jobs, count, limit, &wait)) {
         if (interrupted())
             return interrupt_error(err);
-        if (!every && first_failed(jobs, count))
+        if (commit_held(jobs, count, false))
+            wait = 0;
+        if (!every && !offline && first_failed(jobs, count))
             break;
         if (progress) {
             report(jobs, count);
@@ -107,8 +154,13 @@ static bool run(struct fetcher *f, struct job *jobs, size_t count, bool every, b
     struct job *failed = every ? NULL : first_failed(jobs, count);
     if (!failed)
         return true;
+    struct error *e = offline ? all_lacking(jobs, count) : NULL;
+    if (!e)
+        e = take_ptr(failed->error);
     if (err && !*err)
-        *err = take_ptr(failed->error);
+        *err = e;
+    else
+        error_free(e);
     return false;
 }
 
@@ -123,6 +175,8 @@ bool jobs_run(struct fetcher *f, struct arena *a, struct job *jobs, size_t count
         j->all_count = count;
     }
     bool ok = run(f, jobs, count, every, progress, err);
+    if (!ok && !interrupted()) /* what is verified is worth keeping */
+        (void)commit_held(jobs, count, true);
     for (struct job *j = jobs; j < jobs + count; j++) {
         job_stop(j);
         if (!every) {

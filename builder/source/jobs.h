@@ -34,6 +34,7 @@ enum job_state {
     JOB_HASH,  /* reads back what is there */
     JOB_RUN,   /* is transferred */
     JOB_PAUSE, /* waits before another try */
+    JOB_HELD,  /* is verified, and becomes a blob together with others */
     JOB_DONE
 };
 

@@ -191,15 +191,6 @@ bool partial_write(struct partial *p, const void *bytes, size_t size, struct err
     return true;
 }
 
-/* The notes go last: until then, a process that is killed leaves something to resume. */
-bool partial_commit(struct partial *p, const char *sha256, struct error **err)
-{
-    if (!blob_commit(&p->blob, sha256, err))
-        return false;
-    partial_drop(p);
-    return true;
-}
-
 static void close_all(struct partial *p)
 {
     blob_abandon(&p->blob);
@@ -226,4 +217,20 @@ void partial_drop(struct partial *p)
     if (p->noted)
         unlink(p->notes);
     close_all(p);
+}
+
+/* The notes go last: until then, a process that is killed leaves something to resume. */
+bool partial_commit(struct partial *const *p, const char *const *sha256, size_t count,
+                    struct error **err)
+{
+    autofree struct new_blob **blobs = calloc(count + 1, sizeof *blobs);
+    if (!blobs)
+        abort();
+    for (size_t i = 0; i < count; i++)
+        blobs[i] = &p[i]->blob;
+    if (!blob_commit_all(blobs, sha256, count, err))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        partial_drop(p[i]);
+    return true;
 }
