@@ -302,7 +302,8 @@ def test_disk_with_secrets(carry):
 
 
 def test_sources_with_a_password(carry):
-    with_password(carry)
+    write(carry.folder / "hash", HASH + "\n", 0o600)
+    portable(carry, more="boot: {password: {file: hash}}\n", seed="cloud-init")
     done = create(carry, carry.path, "b", "--sources", code=3)
     assert "--with-secrets" in done.err and HASH not in done.err, done
 
@@ -310,23 +311,28 @@ def test_sources_with_a_password(carry):
 # --- sources ------------------------------------------------------------------------------------
 
 
-def test_sources_build_the_same_inside(carry, tmp_path):
-    done = create(carry, carry.path, "s.bundle", "--sources", code=3)
-    assert "relative to the recipe" in done.err, done
-    shutil.copy(carry.base, carry.folder / "files/base.qcow2")
-    write(carry.folder / "bases/mine.yaml", f"""summary: mine
+def portable(site, *sources, more="", seed="none"):
+    """A recipe that names what is on this host relative to itself."""
+    shutil.copy(site.base, site.folder / "files/base.qcow2")
+    write(site.folder / "bases/mine.yaml", f"""summary: mine
 os: debian
 init: systemd
-seed: none
+seed: {seed}
 user: someone
 images:
   amd64:
     image: ../files/base.qcow2
-    verify: {{sha256: {sha256(carry.base)}}}
+    verify: {{sha256: {sha256(site.base)}}}
     format: qcow2
     firmware: bios
 """)
-    carry.path = carry.recipe(source("files/thing", THING), base="mine", more="overlays: [mine]\n")
+    site.path = site.recipe(*sources, base="mine", more=more)
+
+
+def test_sources_build_the_same_inside(carry, tmp_path):
+    done = create(carry, carry.path, "s.bundle", "--sources", code=3)
+    assert "relative to the recipe" in done.err, done
+    portable(carry, source("files/thing", THING), more="overlays: [mine]\n")
     folder = built(carry)
     bundle = create(carry, carry.path, "s.bundle", "--sources", "--split", "1MiB")
     again = create(carry, carry.path, "t.bundle", "--sources")
@@ -351,14 +357,44 @@ images:
     assert done.code == 0 and report["blobs_added"] == 0, done
 
 
+def test_sources_found_by_name(carry, tmp_path):
+    """A profile and an overlay of a project that INGOT_PATH names, an image from a mirror."""
+    project, www, inside = (tmp_path / n for n in ("project", "www", "inside"))
+    www.mkdir()
+    shutil.copy(carry.base, www / "base.qcow2")
+    portable(carry)
+    text = (carry.folder / "bases/mine.yaml").read_text()
+    (carry.folder / "bases/mine.yaml").unlink()
+    write(project / "recipes/bases/theirs.yaml",
+          text.replace("../files/base.qcow2", "https://images.example/base.qcow2"))
+    write(project / "overlays/shared/common/etc/shared", "shared\n")
+    write(project / "overlays/shared/systemd/etc/systemd/system/x.conf", "x\n")
+    os.symlink("/dev/null", project / "overlays/shared/systemd/etc/systemd/system/y.service")
+    carry.path = carry.recipe(base="theirs", more="overlays: [shared]\n")
+    outside = carry.ingot.with_(INGOT_PATH=project / "recipes",
+                                INGOT_MIRROR=f"https://images.example/=!{www}/")
+    folder = built(carry, outside)
+    done = outside("bundle", "create", "--sources", carry.path, "-o", carry.folder / "s")
+    assert done.code == 0, done
+    assert {"recipe/bases/theirs.yaml", "recipe/overlays/shared/common/etc/shared",
+            "recipe/site.lock"} <= set(run("tar", "-tf", carry.folder / "s").out.split())
+    alone = carry.ingot.with_(cache=inside / "cache", prefix=["unshare", "-n"], INGOT_PATH="/none")
+    done = alone("bundle", "import", carry.folder / "s", "--to", inside / "here")
+    assert done.code == 0, done
+    done = alone("build", inside / "here/site.yaml", "--locked", "--offline", "-o", inside / "out")
+    assert done.code == 0, done
+    assert (inside / "out/site/SHA256SUMS").read_text() == (folder / "SHA256SUMS").read_text()
+
+
 def test_file_outside_of_the_recipe(carry, tmp_path):
     write(carry.folder.parent / "outside.txt", "x\n")
-    carry.path = carry.recipe(more="files: [{path: /etc/x, source: ../outside.txt}]\n")
+    portable(carry, more="files: [{path: /etc/x, source: ../outside.txt}]\n")
     done = create(carry, carry.path, "b", "--sources", code=3)
     assert "outside.txt" in done.err and "move it" in done.err, done
 
 
 def test_artifacts_are_not_sources(carry):
+    portable(carry)
     bundle = create(carry, carry.path, "s.bundle", "--sources")
     done = carry.boot("bundle", "import", bundle, "--to", "to")
     assert done.code == 3 and "ingot bundle import" in done.err, done
