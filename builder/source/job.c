@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/space.h"
+#include "base/text.h"
 #include "base/units.h"
 
 #include <errno.h>
@@ -233,9 +234,17 @@ static void came(struct job *j)
         return;
     }
     if (!right) {
+        const char *list = x && x->verified && text_starts_with(x->verified, "checksums ")
+                               ? x->verified + strlen("checksums ")
+                               : NULL;
         if (error_kind(e) == ERROR_TRUST && j->request && j->request->locked)
             error_wrap(&e, "it is not what the lock says (where it was meant to change: ingot lock "
                            "--update)");
+        else if (error_kind(e) == ERROR_TRUST && list)
+            error_wrap(&e,
+                       "it is not what %s says (if the two were just published, try again later; "
+                       "else tell the publisher)",
+                       list);
         candidate_failed(j, e);
         return;
     }
@@ -353,7 +362,7 @@ static bool on_answer(void *data, const struct http_answer *a, struct error **er
     partial_note(p, candidate(j), validator, whole);
     keep_text(&j->etag, a->etag);
     keep_text(&j->last_modified, a->last_modified);
-    return has_room(j, err);
+    return whole <= SMALL || has_room(j, err);
 }
 
 static bool on_data(void *data, const void *bytes, size_t size, struct error **err)
