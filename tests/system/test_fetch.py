@@ -9,7 +9,7 @@ import pytest
 
 from conftest import need
 from fetching import digest, everywhere, source
-from helpers import run, sha256, write
+from helpers import sha256, write
 from servers import Answer, Authority, Nginx, Pattern, Proxy, Wire
 
 BODY = Pattern(300_000)[:]
@@ -141,6 +141,20 @@ def test_many_over_few_connections(there, wire):
     assert all(there.holds(b) for b in bodies)
     assert 1 < wire.connections - before <= 16
     there.clean()
+
+
+def test_what_is_said(there, wire):
+    """stdout has the digest and URL of each file, --json where each is in the cache."""
+    urls = [source(wire.put(f"/said/{i}", b"%d" % i), b"%d" % i, to=f"/srv/{i}") for i in range(3)]
+    done = there.fetch(*urls)
+    assert done.code == 0, done
+    lines = dict(reversed(l.split()) for l in done.out.splitlines())
+    for i in range(3):
+        assert lines[f"{wire.url}/said/{i}"] == digest(b"%d" % i), done
+    done, document = there.ingot.json("fetch", there.recipe(*urls))
+    files = {f["url"]: f for f in document["recipes"][0]["files"]}
+    for i in range(3):
+        assert sha256(files[f"{wire.url}/said/{i}"]["path"]) == digest(b"%d" % i), document
 
 
 def test_nginx(there, tmp_path):
