@@ -21,9 +21,10 @@ bool finish_read_profile(struct finish *f, enum recipe_lookup kind, struct text_
                          const struct type *type, void *out) must_check;
 /* Completes what a recipe says of its base's verification with what the profile says. */
 void finish_verify_over(struct finish *f, struct verify *v, const struct verify *below);
-/* Fills in its URLs, and finds the OpenPGP key: as it is named, else as keys/FINGERPRINT.asc or
- * .gpg in the recipe's folder and the search folders. */
-void finish_verify(struct finish *f, struct verify *v, const char *key, const char *version);
+/* Fills in its URLs (url: of what is verified, for warnings), and finds the OpenPGP key: as it is
+ * named, else as keys/FINGERPRINT.asc or .gpg in the recipe's folder and the search folders. */
+void finish_verify(struct finish *f, struct verify *v, const char *url, const char *key,
+                   const char *version);
 /* recipe.base, from the draft and its profile. */
 void finish_base(struct finish *f);
 /* recipe.distribution and all lists that its profile adds to. Needs recipe.base. */

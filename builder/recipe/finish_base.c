@@ -234,7 +234,7 @@ void finish_base(struct finish *f)
             f->binder, "base.image", base->image.text,
             arena_printf(f->binder->arena, "%s:%u", d->image.place.file, d->image.place.line));
     base->verify = d->verify;
-    finish_verify(f, &base->verify, "base.verify", NULL);
+    finish_verify(f, &base->verify, base->image.text, "base.verify", NULL);
     base->format = d->format.text;
     base->os = either(d->os, d->bootstrap_os);
     base->suite = d->suite;

@@ -63,7 +63,7 @@ static void add_sources(struct finish *f, const struct source_draft *drafts, siz
         if (!s.url.text)
             continue; /* reported */
         s.url.text = finish_fill(f, s.url, "sources", version);
-        finish_verify(f, &s.verify, "sources", version);
+        finish_verify(f, &s.verify, s.url.text, "sources", version);
         arena_append(f->binder->arena, items, count, s);
     }
     r->sources = items;

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/path.h"
+#include "base/text.h"
 
 #include <string.h>
 
@@ -85,8 +86,14 @@ static void find_key(struct finish *f, struct openpgp *o)
     o->looked = found ? NULL : looked;
 }
 
-void finish_verify(struct finish *f, struct verify *v, const char *key, const char *version)
+void finish_verify(struct finish *f, struct verify *v, const char *url, const char *key,
+                   const char *version)
 {
+    if (v->kind == VERIFY_LOCK && url && text_starts_with(url, "http://"))
+        diagnostics_warning(f->binder->found, v->place, key,
+                            "the first use of what comes by plain http proves nothing: who stands "
+                            "between can send anything, and the lock keeps it; use https, or "
+                            "sha256");
     if (v->kind == VERIFY_CHECKSUMS)
         v->checksums = finish_fill(f, (struct text_at){v->checksums, v->place}, key, version);
     if (!v->openpgp || !v->openpgp->fingerprint || !v->openpgp->signature.text)
