@@ -26,7 +26,6 @@ LAYERS := $(LEAVES) $(INGOT_LAYERS) $(BOOT_LAYERS)
 PACKAGES_base := jansson libcrypto
 PACKAGES_cidata := libisofs-1 libburn-1
 PACKAGES_signature := gpgme
-PACKAGES_bundle := libarchive
 PACKAGES_recipe := yaml-0.1
 PACKAGES_source := libcurl libarchive
 PACKAGES_payload := libarchive

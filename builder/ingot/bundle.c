@@ -215,7 +215,9 @@ static bool import(const struct cli *cli, const struct options *o, struct sessio
     size_t i;
     json_t *one;
     json_array_foreach(json_object_get(j, "folders"), i, one)
+    {
         printf("%s\n", json_string_value(one));
+    }
     return true;
 }
 
