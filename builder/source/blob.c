@@ -15,8 +15,7 @@
 #include <time.h>
 
 #define BLOB_MODE 0444
-#define STAMP_MAX 80
-#define SYNC_ALL 8 /* blobs */
+#define STAMP_MAX 160
 /* The disk is kept busy while a blob comes in, so that the fsync at its end has little to do. */
 #define FLUSH_STEP ((uint64_t)8 << 20)
 
@@ -40,11 +39,26 @@ static int lock_blob(const struct store *s, const char *sha256, struct error **e
  * Without the ctime: a hard link to the blob changes it.
  */
 
-static size_t stamp_text(const struct stat *st, char text[STAMP_MAX])
+/* What tells this run of the kernel from others; empty: not known. */
+static const char *boot_id(void)
+{
+    static char id[64];
+    if (!*id) {
+        autoclose int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+        ssize_t n = fd < 0 ? 0 : read(fd, id, sizeof id - 1);
+        id[n < 0 ? 0 : n] = '\0';
+        id[strcspn(id, "\n")] = '\0';
+    }
+    return id;
+}
+
+/* With boot: the stamp of a blob that may not be on the disk yet, which holds until the power goes.
+ */
+static size_t stamp_text(const struct stat *st, const char *boot, char text[STAMP_MAX])
 {
     const struct file_stamp f = file_stamp_of(st);
-    int n = snprintf(text, STAMP_MAX, "%" PRIu64 " %" PRId64 " %" PRIu64 "\n", f.size, f.mtime_ns,
-                     f.inode);
+    int n = snprintf(text, STAMP_MAX, "%" PRIu64 " %" PRId64 " %" PRIu64 "%s%s\n", f.size,
+                     f.mtime_ns, f.inode, boot ? " " : "", boot ? boot : "");
     return n > 0 ? (size_t)n : 0;
 }
 
@@ -53,18 +67,28 @@ static bool stamp_holds(const struct store *s, const char *sha256, const struct 
     char now[STAMP_MAX], then[STAMP_MAX];
     autofree char *path = in_root(s, "stamps", sha256);
     autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
-    size_t size = stamp_text(st, now);
-    return fd >= 0 && read(fd, then, sizeof then) == (ssize_t)size && memcmp(now, then, size) == 0;
+    ssize_t size = fd < 0 ? 0 : read(fd, then, sizeof then);
+    if (size <= 0)
+        return false;
+    const char *const boots[] = {NULL, boot_id()};
+    for (size_t i = 0; i < COUNT(boots); i++)
+        if ((size_t)size == stamp_text(st, boots[i], now) && memcmp(now, then, (size_t)size) == 0)
+            return true;
+    return false;
 }
 
 /* Under the blob's lock. In place and unsynced: half a stamp holds for no file. */
-static void stamp_write(const struct store *s, const char *sha256, const struct stat *st)
+static void stamp_write(const struct store *s, const char *sha256, const struct stat *st,
+                        bool on_disk)
 {
     char text[STAMP_MAX];
     autofree char *path = in_root(s, "stamps", sha256);
     autoerror struct error *why = NULL;
+    if (!on_disk && !*boot_id())
+        return;
+    size_t size = stamp_text(st, on_disk ? NULL : boot_id(), text);
     autoclose int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0 || !file_write_all(fd, text, stamp_text(st, text), &why))
+    if (fd < 0 || !file_write_all(fd, text, size, &why))
         log_debug("cannot write %s: its blob is hashed again when it is used", path);
 }
 
@@ -135,7 +159,7 @@ bool store_rehash(const struct store *s, const char *sha256, bool *damaged)
     if (v == VERDICT_DAMAGED)
         set_aside(s, sha256, path);
     else if (v == VERDICT_RIGHT)
-        stamp_write(s, sha256, &st);
+        stamp_write(s, sha256, &st, fsync(fd) == 0);
     return v == VERDICT_RIGHT;
 }
 
@@ -181,17 +205,23 @@ static bool copy_blob(const char *from, const char *to, bool reflink, struct err
     return ok;
 }
 
-bool store_link(const struct store *s, const char *sha256, const char *to, struct error **err)
+/* Only a blob is linked: another file may be written to, or be for its owner's eyes. */
+static bool link_blob(const char *blob, const char *to)
 {
-    autofree char *path = store_blob_path(s, sha256);
+    struct stat st;
+    return stat(blob, &st) == 0 && (st.st_mode & 07777) == BLOB_MODE && link(blob, to) == 0;
+}
+
+bool store_link(const char *blob, const char *to, struct error **err)
+{
     autoerror struct error *why = NULL;
-    if (copy_blob(path, to, true, &why))
+    if (copy_blob(blob, to, true, &why))
         return true;
     if (error_kind(why) != ERROR_UNSUPPORTED) {
         *err = take_ptr(why);
         return false;
     }
-    return link(path, to) == 0 || copy_blob(path, to, false, err);
+    return link_blob(blob, to) || copy_blob(blob, to, false, err);
 }
 
 /* --- writing ------------------------------------------------------------------------------------
@@ -271,8 +301,9 @@ static bool settle(const struct new_blob *b)
     return futimens(b->fd, times) == 0;
 }
 
-/* Until it has its name it can be written to: a file that was partly fetched is opened again. */
-static bool give_name(struct new_blob *b, const char *sha256, struct error **err)
+/* Until it has its name it can be written to: a file that was partly fetched is opened again. The
+ * folder is not synced: a name that a crash takes away is a blob to be fetched again. */
+static bool give_name(struct new_blob *b, const char *sha256, bool on_disk, struct error **err)
 {
     autofree char *path = store_blob_path(b->store, sha256);
     struct stat st;
@@ -285,51 +316,25 @@ static bool give_name(struct new_blob *b, const char *sha256, struct error **err
     b->temporary = NULL;
     if (fchmod(b->fd, BLOB_MODE) < 0 || fstat(b->fd, &st) < 0 || close(take_fd(&b->fd)) < 0)
         return error_errno(err, ERROR_HOST, errno, "%s", path);
-    stamp_write(b->store, sha256, &st);
-    store_touch(b->store, sha256);
-    return true;
-}
-
-static bool cannot_write(const struct store *s, struct error **err)
-{
-    return error_errno(err, ERROR_HOST, errno, "cannot write into the cache %s", store_root(s));
-}
-
-/* One after the other each fsync writes the file system's journal and empties the disk's cache;
- * many small files are on the disk sooner with everything else that is to go there. */
-static bool wait_for_disk(struct new_blob *const *blobs, size_t count)
-{
-    if (count >= SYNC_ALL)
-        return syncfs(blobs[0]->fd) == 0;
-    for (size_t i = 0; i < count; i++)
-        if (fsync(blobs[i]->fd) < 0)
-            return false;
+    stamp_write(b->store, sha256, &st, on_disk);
     return true;
 }
 
 bool blob_commit_all(struct new_blob *const *blobs, const char *const *sha256, size_t count,
-                     struct error **err)
+                     bool wait, struct error **err)
 {
-    const struct store *s = count ? blobs[0]->store : NULL;
-    size_t named = 0;
     for (size_t i = 0; i < count; i++)
-        if (!settle(blobs[i]))
-            return cannot_write(s, err);
-    if (!wait_for_disk(blobs, count))
-        return cannot_write(s, err);
+        if (!settle(blobs[i]) || (wait && fsync(blobs[i]->fd) < 0))
+            return error_errno(err, ERROR_HOST, errno, "cannot write into the cache %s",
+                               store_root(blobs[i]->store));
     for (size_t i = 0; i < count; i++) {
         bool there;
-        if (is_stamped(s, sha256[i], &there))
-            store_touch(s, sha256[i]);
-        else if (!give_name(blobs[i], sha256[i], err))
+        if (is_stamped(blobs[i]->store, sha256[i], &there))
+            store_touch(blobs[i]->store, sha256[i]);
+        else if (!give_name(blobs[i], sha256[i], wait, err))
             return false;
-        else
-            named++;
     }
-    if (!named)
-        return true;
-    autofree char *path = store_blob_path(s, sha256[0]), *folder = path_dirname(path);
-    return file_sync(folder, err);
+    return true;
 }
 
 bool blob_commit(struct new_blob *b, const char *sha256, struct error **err)
@@ -339,7 +344,7 @@ bool blob_commit(struct new_blob *b, const char *sha256, struct error **err)
         store_touch(b->store, sha256);
         return true;
     }
-    return blob_commit_all(&b, &sha256, 1, err);
+    return blob_commit_all(&b, &sha256, 1, true, err);
 }
 
 void blob_abandon(struct new_blob *b)

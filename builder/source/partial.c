@@ -72,21 +72,28 @@ static void start_hashes(struct partial *p, bool with_sha512)
     p->blob.size = p->blob.flushed = 0;
 }
 
+static int open_file(const char *path)
+{
+    return open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+}
+
 bool partial_open(struct store *s, const char *name, bool with_sha512, bool resume,
                   struct partial *p, struct error **err)
 {
     char hex[DIGEST_HEX_MAX];
-    autofree char *folder = NULL;
+    autofree char *folder = path_join(store_root(s), PARTIAL_FOLDER);
     *p = (struct partial){.blob = NEW_BLOB};
-    if (!store_folder(s, PARTIAL_FOLDER, &folder, err))
-        return false;
     digest_bytes(DIGEST_SHA256, name, strlen(name), hex);
     p->blob.store = s;
     p->blob.temporary = path_join(folder, hex);
     if (asprintf(&p->notes, "%s.json", p->blob.temporary) < 0)
         abort();
-    p->blob.fd =
-        open(p->blob.temporary, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+    p->blob.fd = open_file(p->blob.temporary);
+    if (p->blob.fd < 0 && errno == ENOENT) { /* the first one in this store */
+        autofree char *made = NULL;
+        if (store_folder(s, PARTIAL_FOLDER, &made, NULL))
+            p->blob.fd = open_file(p->blob.temporary);
+    }
     if (p->blob.fd < 0) {
         error_errno(err, ERROR_HOST, errno, "cannot write into the cache: %s", p->blob.temporary);
         replace(&p->blob.temporary, NULL); /* not ours to remove */
@@ -228,7 +235,7 @@ bool partial_commit(struct partial *const *p, const char *const *sha256, size_t 
         abort();
     for (size_t i = 0; i < count; i++)
         blobs[i] = &p[i]->blob;
-    if (!blob_commit_all(blobs, sha256, count, err))
+    if (!blob_commit_all(blobs, sha256, count, count == 1, err))
         return false;
     for (size_t i = 0; i < count; i++)
         partial_drop(p[i]);

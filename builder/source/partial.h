@@ -45,7 +45,8 @@ void partial_note(struct partial *p, const char *url, const char *validator, uin
 bool partial_is_of(const struct partial *p, const char *url);
 bool partial_write(struct partial *p, const void *bytes, size_t size, struct error **err)
     must_check;
-/* Makes blobs of several; each must be fully hashed and verified. On failure some may be blobs. */
+/* Makes blobs of several; each must be fully hashed and verified. On failure some may be blobs.
+ * Only one alone is waited for until it is on the disk (see blob_commit_all). */
 bool partial_commit(struct partial *const *p, const char *const *sha256, size_t count,
                     struct error **err) must_check;
 /* Closes it; what is there stays for the next time, if it can be of use then. */

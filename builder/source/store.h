@@ -14,8 +14,9 @@
  *   damaged/HEX       blobs that were found to be damaged
  *
  * Many processes share it, and any of them may be killed at any time: a blob gets its name by a
- * rename after fsync, its stamp comes after that, and whatever is missing behind such a step is
- * made up for by hashing the blob again on its next use.
+ * rename (after fsync, or with a stamp that only holds until the power goes), its stamp comes after
+ * that, and whatever is missing behind such a step is made up for by hashing the blob again on its
+ * next use.
  */
 #ifndef INGOT_SOURCE_STORE_H
 #define INGOT_SOURCE_STORE_H
@@ -44,10 +45,9 @@ bool store_has(const struct store *s, const char *sha256);
 bool store_rehash(const struct store *s, const char *sha256, bool *damaged);
 /* Marks a blob as used now, for cleaning up by age. */
 void store_touch(const struct store *s, const char *sha256);
-/* Gives the name `to`, which must be free (ERROR_CONFLICT), to what a blob holds, for reading only:
- * a reflink, else a hard link, else a copy. */
-bool store_link(const struct store *s, const char *sha256, const char *to, struct error **err)
-    must_check;
+/* Gives the name `to`, which must be free (ERROR_CONFLICT), to what a blob (or another file) holds,
+ * 0444, for reading only: a reflink, else a hard link, else a copy. */
+bool store_link(const char *blob, const char *to, struct error **err) must_check;
 
 /* --- writing ------------------------------------------------------------------------------------
  */
@@ -79,10 +79,11 @@ void blob_digests(struct new_blob *b, char sha256[DIGEST_HEX_MAX], char sha512[D
 /* Makes it the blob of that SHA-256, which must be its own. Where the store has that blob already,
  * whole, it stays and the new one goes. */
 bool blob_commit(struct new_blob *b, const char *sha256, struct error **err) must_check;
-/* The same for several blobs of one store, which costs hardly more than for one where they are
- * small. Those in front of one that fails may have been made. */
+/* The same for several blobs of one store; those in front of one that fails may have been made.
+ * Without wait they are only on their way to the disk: their stamps hold until the host is started
+ * again, and then they are hashed on their next use. For many small ones this is much faster. */
 bool blob_commit_all(struct new_blob *const *blobs, const char *const *sha256, size_t count,
-                     struct error **err) must_check;
+                     bool wait, struct error **err) must_check;
 void blob_abandon(struct new_blob *b);
 #define autoblob cleanup(blob_abandon)
 

@@ -187,20 +187,28 @@ static void linking(void **state)
     autotempdir char *dir = unit_temp_dir();
     autostore struct store *s = store_in(dir);
     autofree char *to = path_join(dir, "used"), *text = NULL, *nowhere = path_join(dir, "no/used");
+    autofree char *blob = store_blob_path(s, SHA_ABC), *mine = path_join(dir, "mine");
     struct stat st;
     size_t size;
-    assert_fails(store_link(s, SHA_ABC, to, &err), ERROR_HOST, SHA_ABC);
+    assert_fails(store_link(blob, to, &err), ERROR_HOST, SHA_ABC);
     put_blob(s, "abc");
-    assert_ok(store_link(s, SHA_ABC, to, &err));
+    assert_ok(store_link(blob, to, &err));
     assert_ok(file_read(to, 9, &text, &size, &err));
     assert_string_equal(text, "abc");
     assert_int_equal(stat(to, &st), 0);
     assert_int_equal(st.st_mode & 07777, 0444);
-    assert_fails(store_link(s, SHA_ABC, to, &err), ERROR_CONFLICT, "used");
-    assert_fails(store_link(s, SHA_ABC, nowhere, &err), ERROR_HOST, "no/used");
+    assert_fails(store_link(blob, to, &err), ERROR_CONFLICT, "used");
+    assert_fails(store_link(blob, nowhere, &err), ERROR_HOST, "no/used");
     /* The link changes nothing that the stamp says. */
     damage(s, SHA_ABC, true);
     assert_true(store_has(s, SHA_ABC));
+    /* What is no blob is copied. */
+    autofree char *copy = path_join(dir, "copy");
+    assert_ok(file_write(mine, "mine", 4, 0600, &err));
+    assert_ok(store_link(mine, copy, &err));
+    assert_int_equal(stat(mine, &st), 0);
+    assert_int_equal(st.st_nlink, 1);
+    assert_int_equal(st.st_mode & 07777, 0600);
 }
 
 static void listing_and_verifying(void **state)
