@@ -405,8 +405,8 @@ static bool read_signature(const struct openpgp_check *k, gpgme_data_t *out, str
     gpgme_data_seek(*out, 0, SEEK_SET);
     return type == GPGME_DATA_TYPE_PGP_SIGNATURE ||
            error_set(err, ERROR_TRUST,
-                     "%s: the file %s is no detached OpenPGP signature: correct "
-                     "verify.openpgp.signature, or fetch the file again",
+                     "%s: the file %s is no detached OpenPGP signature: name the right one, or "
+                     "fetch it again",
                      k->what, signature_name(k));
 }
 
@@ -441,10 +441,10 @@ static bool verify_in(gpgme_ctx_t c, const struct openpgp_check *k, const char *
     if (best.verdict == VERDICT_GOOD)
         return true;
     if (count == 0 && (!e || gpgme_err_code(e) == GPG_ERR_NO_DATA))
-        return error_set(err, ERROR_TRUST,
-                         "%s: the file %s holds no signature: fetch it again, or correct "
-                         "verify.openpgp.signature",
-                         k->what, signature_name(k));
+        return error_set(
+            err, ERROR_TRUST,
+            "%s: the file %s holds no signature: name the right one, or fetch it again", k->what,
+            signature_name(k));
     return refuse(k, wanted, &best, err);
 }
 
