@@ -143,7 +143,8 @@ static void add(struct arena *a, const char ***list, size_t *count, const char *
 static const struct mirror *next_mirror(const struct mirrors *m, const struct mirror *last)
 {
     const struct mirror *best = NULL;
-    for (const struct mirror *i = m->items; i < m->items + m->count; i++) {
+    for (size_t k = 0; k < m->count; k++) {
+        const struct mirror *i = &m->items[k];
         size_t n = strlen(i->prefix), previous = last ? strlen(last->prefix) : SIZE_MAX;
         bool behind = n < previous || (n == previous && i > last);
         if (behind && (!best || n > strlen(best->prefix)))
