@@ -297,7 +297,6 @@ void blob_digests(struct new_blob *b, char sha256[DIGEST_HEX_MAX], char sha512[D
 static bool settle(const struct new_blob *b)
 {
     const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = time(NULL) - 1}};
-    (void)sync_file_range(b->fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* only to begin with it */
     return futimens(b->fd, times) == 0;
 }
 

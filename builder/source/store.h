@@ -80,8 +80,9 @@ void blob_digests(struct new_blob *b, char sha256[DIGEST_HEX_MAX], char sha512[D
  * whole, it stays and the new one goes. */
 bool blob_commit(struct new_blob *b, const char *sha256, struct error **err) must_check;
 /* The same for several blobs of one store; those in front of one that fails may have been made.
- * Without wait they are only on their way to the disk: their stamps hold until the host is started
- * again, and then they are hashed on their next use. For many small ones this is much faster. */
+ * Without wait the kernel writes them to the disk when it likes: their stamps hold until the host
+ * is started again, and then they are hashed on their next use. For many small ones this is much
+ * faster. */
 bool blob_commit_all(struct new_blob *const *blobs, const char *const *sha256, size_t count,
                      bool wait, struct error **err) must_check;
 void blob_abandon(struct new_blob *b);
