@@ -488,6 +488,9 @@ bool packages_resolve(struct pipeline *p, struct error **err)
         return true;
     if (p->options->anywhere && p->facts->packages == PACKAGES_APK &&
         !pipeline_check_host(p, NULL)) {
+        log_warning("the packages are not locked: the guest's own apk resolves them, which takes a "
+                    "host of %s",
+                    architecture_name(p->recipe->arch));
         p->resolution = NULL;
         p->packages_open = true;
         return true;

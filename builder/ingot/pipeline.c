@@ -305,10 +305,13 @@ bool pipeline_resolve(struct pipeline *p, struct error **err)
         return true;
     if (!fetch_and_look(p, err))
         return false;
-    if (cannot_make_base(p))
+    if (cannot_make_base(p)) {
+        log_warning("what the base lacks is not locked: it is made of packages, on a host of %s",
+                    architecture_name(p->recipe->arch));
         p->packages_open = true;
-    else if (!resolve_packages(p, err))
+    } else if (!resolve_packages(p, err)) {
         return false;
+    }
     p->resolved = check_keys(p, err) && pins_finish(p, err);
     return p->resolved;
 }
