@@ -98,12 +98,15 @@ static bool put_text(struct writing *w, const char *path, const char *text, size
            put_padding(w, size, err);
 }
 
-static bool changed(const struct writing *w, size_t i, struct error **err)
+/* hex: NULL where its size is another already. */
+static bool changed(const struct writing *w, size_t i, const char *hex, struct error **err)
 {
     const struct bundle_member *m = &w->members[i];
-    if (w->given[i])
-        return error_set(err, ERROR_TRUST, "%s has not the SHA-256 %s that it should have",
-                         m->source, m->sha256);
+    if (w->given[i] && hex)
+        return error_set(
+            err, ERROR_TRUST,
+            "%s has the SHA-256 %s, where %s is expected: it is damaged or was changed", m->source,
+            hex, m->sha256);
     return error_set(err, ERROR_CHANGED, "%s was changed while the bundle was written", m->source);
 }
 
@@ -119,7 +122,7 @@ static bool put_member(struct writing *w, size_t i, struct error **err)
     if (!open_source(m, &fd, &size, err) || !put(w, &header, err))
         return false;
     if (size != m->size)
-        return changed(w, i, err);
+        return changed(w, i, NULL, err);
     for (uint64_t left = m->size; left;) {
         ssize_t n = read(fd, w->chunk, left < CHUNK ? (size_t)left : CHUNK);
         if (interrupted())
@@ -127,7 +130,7 @@ static bool put_member(struct writing *w, size_t i, struct error **err)
         if (n < 0)
             return error_errno(err, ERROR_HOST, errno, "cannot read %s", m->source);
         if (n == 0)
-            return changed(w, i, err);
+            return changed(w, i, NULL, err);
         digest_add(d, w->chunk, (size_t)n);
         if (!parts_write(&w->out, w->chunk, (size_t)n, err))
             return false;
@@ -136,7 +139,7 @@ static bool put_member(struct writing *w, size_t i, struct error **err)
         progress_update(w->done, w->total);
     }
     digest_finish(d, hex);
-    return strcmp(hex, m->sha256) == 0 ? put_padding(w, m->size, err) : changed(w, i, err);
+    return strcmp(hex, m->sha256) == 0 ? put_padding(w, m->size, err) : changed(w, i, hex, err);
 }
 
 static bool write_all(struct writing *w, const char *manifest, const char *signature,
