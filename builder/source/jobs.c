@@ -54,6 +54,16 @@ static void note(const struct job *jobs, size_t count)
         progress_note("%s", text);
 }
 
+/* As far as it goes without waiting, but not more than one slice of hashing. */
+static void advance(struct job *j)
+{
+    enum job_state before;
+    do {
+        before = j->state;
+        job_step(j);
+    } while (j->state != before && (j->state == JOB_OPEN || j->state == JOB_HASH));
+}
+
 /* One step of each; true if one is left. *wait: milliseconds until there is something to do. */
 static bool step_all(struct job *jobs, size_t count, unsigned limit, unsigned *wait)
 {
@@ -68,7 +78,7 @@ static bool step_all(struct job *jobs, size_t count, unsigned limit, unsigned *w
             continue;
         bool was = is_busy(j);
         if (was || busy < limit)
-            job_step(j);
+            advance(j);
         busy += (unsigned)is_busy(j) - (unsigned)was;
         left = left || j->state != JOB_DONE;
         if (j->state == JOB_OPEN || j->state == JOB_HASH)
