@@ -67,8 +67,7 @@ class Site:
         self.cache = folder / "cache"
         # The waiting between two tries is a matter of milliseconds here.
         self.ingot = Ingot(ingot.program, self.cache, HOME=self.home,
-                           INGOT_PATH=ingot.env["INGOT_PATH"], INGOT_TEST_RETRY_MS=1,
-                           INGOT_TEST_STALL_SECONDS=1, **NO_PROXY)
+                           INGOT_PATH=ingot.env["INGOT_PATH"], INGOT_TEST_RETRY_MS=1, **NO_PROXY)
 
     def recipe(self, *sources, name="site", base=None, more=""):
         base = base or f"{{image: {self.base}, verify: {{sha256: {sha256(self.base)}}}, " \

@@ -46,6 +46,11 @@ def refused(done, code, url, *words):
         assert str(word).lower() in said[0].lower(), (word, done)
 
 
+def impatient(there):
+    """A second without bytes is a stall."""
+    return there.ingot.with_(INGOT_TEST_STALL_SECONDS=1)
+
+
 # --- what goes well in the end ------------------------------------------------------------------
 
 CUT = Answer(cut=100_000)
@@ -101,7 +106,7 @@ def test_well(there, wire, name):
     answers, began = WELL[name]
     path = "/well/" + name.replace(" ", "-").replace(",", "")
     url = wire.put(path, BODY, *answers)
-    done = there.fetch(source(url, BODY))
+    done = there.fetch(source(url, BODY), ingot=impatient(there))
     assert done.code == 0, done
     requests = wire.asked(path)
     if began is not None:
@@ -222,7 +227,7 @@ def test_ill(there, wire, name):
     answers, code, words, count = ILL[name]
     path = "/ill/" + name.replace(" ", "-")
     url = wire.put(path, BODY, *answers)
-    done = there.fetch(source(url, BODY))
+    done = there.fetch(source(url, BODY), ingot=impatient(there))
     refused(done, code, url, *words)
     if count is not None:
         assert len(wire.asked(path)) == count

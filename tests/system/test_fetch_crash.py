@@ -22,41 +22,63 @@ def wire():
     yield server
     server.stop()
 
+class Running:
+    """A fetch in the background whose stderr can be looked at meanwhile."""
+
+    def __init__(self, there, recipe, name):
+        self.log = there.folder / f"{name}.log"
+        with open(self.log, "w") as err:
+            self.process = subprocess.Popen(there.ingot.command(["fetch", recipe]), stderr=err,
+                                            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                            env=there.ingot.environment())
+
+    def waits_for(self, url, seconds=60):
+        deadline = time.monotonic() + seconds
+        while f"another ingot is fetching {url}" not in self.log.read_text():
+            assert self.process.poll() is None and time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.01)
+
+
+def until_some_came(server, path):
+    deadline = time.monotonic() + 60
+    while not any(r.sent for r in server.asked(path)):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_eight_at_once(there, wire):
     """Eight processes want the same: one transfer, all succeed, and those that wait say so."""
     go = threading.Event()
     url = wire.put("/one", BODY, Answer(hold=(1_000_000, go)))
     recipe = there.recipe(source(url, BODY))
-    running = [there.ingot.start("fetch", recipe) for _ in range(8)]
-    deadline = time.monotonic() + 30
-    # All of them must have come to the point where they wait; the log of a plain progress says so.
-    while not wire.asked("/one") and time.monotonic() < deadline:
-        time.sleep(0.01)
-    time.sleep(0.5)
+    first = Running(there, recipe, "first")
+    until_some_came(wire, "/one")
+    others = [Running(there, recipe, i) for i in range(7)]
+    for other in others:
+        other.waits_for(url)
     go.set()
-    said = [p.communicate(timeout=60) for p in running]
-    assert [p.returncode for p in running] == [0] * 8, said
+    for one in (first, *others):
+        assert one.process.wait(60) == 0, one.log.read_text()
     assert len(wire.asked("/one")) == 1 and there.holds(BODY)
-    assert any("another ingot" in err for _, err in said), said
     there.clean()
+
 
 def test_one_of_two_is_killed(there, wire):
     """Whoever waited goes on where the other was killed."""
     never = threading.Event()
     url = wire.put("/two", BODY, Answer(hold=(1_000_000, never)), Answer())
     recipe = there.recipe(source(url, BODY))
-    first = there.ingot.start("fetch", recipe)
-    while not any(r.sent for r in wire.asked("/two")):
-        time.sleep(0.01)
-    second = there.ingot.start("fetch", recipe)
-    time.sleep(0.3)
-    assert second.poll() is None
-    first.kill()
-    first.communicate()
-    out, err = second.communicate(timeout=60)
-    assert second.returncode == 0 and there.holds(BODY), err
+    first = Running(there, recipe, "first")
+    until_some_came(wire, "/two")
+    second = Running(there, recipe, "second")
+    second.waits_for(url)
+    first.process.kill()
+    first.process.wait()
+    assert second.process.wait(60) == 0 and there.holds(BODY), second.log.read_text()
     never.set()
+    assert [r.status for r in wire.asked("/two")] == [200, 206]
     there.clean()
+
 
 def test_killed_at_any_moment(there, wire):
     """SIGKILL, fifty times in the long run: what is there is whole, the rest is fetched or resumed."""

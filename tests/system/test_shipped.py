@@ -19,6 +19,7 @@ from servers import Wire
 RECIPES = sorted(p.stem for p in (ROOT / "recipes").glob("*.yaml"))
 BASES = sorted(p.stem for p in (ROOT / "recipes/bases").glob("*.yaml"))
 ARCHITECTURES = ["amd64", "arm64"]
+HERE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine())
 # What those recipes ask of the base's package manager, and the base of these tests has.
 PACKAGES = ["qemu-guest-agent", "cloud-init", "podman", "open-iscsi", "nfs-common", "conntrack-tools",
             "coreutils", "dbus", "findutils", "ipset", "iptables"]
@@ -200,11 +201,10 @@ def test_forged_signature(shipped, keys, tmp_path, name, base, arch):
     assert done.code == 0, done
 
 
-@pytest.mark.parametrize("name, base, arch", [c for c in CASES if c[0] == "alpine-k3s"])
+@pytest.mark.parametrize("name, base, arch", [
+    c for c in CASES if c[0] == "alpine-k3s" and c[2] != HERE])
 def test_other_architecture_is_not_built(shipped, keys, tmp_path, name, base, arch):
 
-    if (platform.machine() == "x86_64") == (arch == "amd64"):
-        pytest.skip("of this host's own architecture")
     recipe, ingot, _ = shipped(name, base, arch)
     done = ingot("build", recipe, "-o", tmp_path / "out")
     assert done.code == 6 and arch in done.err, done
