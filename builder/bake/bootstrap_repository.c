@@ -6,28 +6,12 @@
 #include "base/path.h"
 #include "base/progress.h"
 #include "resolve/deb.h"
+#include "source/store.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
-
-/* For all to read: apt fetches as a user of its own, and an ordinary user's mmdebstrap runs with
- * other ids. A blob of the cache that is not stays as it is, and is copied. */
-static bool stage(const char *file, const char *to, struct error **err)
-{
-    struct stat st;
-    if (stat(file, &st) == 0 && (st.st_mode & S_IROTH) && link(file, to) == 0)
-        return true;
-    autoclose int from = open(file, O_RDONLY | O_CLOEXEC);
-    if (from < 0)
-        return error_errno(err, ERROR_HOST, errno, "cannot open '%s'", file);
-    autoclose int copy = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-    if (copy < 0 || fchmod(copy, 0644) < 0)
-        return error_errno(err, ERROR_HOST, errno, "cannot make '%s'", to);
-    return file_copy_sparse(from, copy, err);
-}
 
 static bool write_open(const char *folder, const char *name, const struct buffer *text,
                        struct error **err)
@@ -70,7 +54,7 @@ bool bootstrap_repository(const struct bootstrap *b, const char *folder, struct 
         char name[32];
         snprintf(name, sizeof name, "%zu.deb", i);
         autofree char *to = path_join(folder, name);
-        if (!stage(b->files[i], to, err) || !deb_control(p, to, &packages, err))
+        if (!store_link(b->files[i], to, err) || !deb_control(p, to, &packages, err))
             return false;
         buffer_printf(&packages, "Filename: ./%s\nSize: %llu\nSHA256: %s\n\n", name,
                       (unsigned long long)p->size, p->digest);

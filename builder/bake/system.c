@@ -1,25 +1,14 @@
 #include "bake/system_internal.h"
 
-#include "base/file.h"
-#include "base/log.h"
 #include "base/path.h"
+#include "source/store.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 
 bool system_stage(const char *file, const char *folder, const char *name, struct error **err)
 {
     autofree char *to = path_join(folder, name);
-    if (link(file, to) == 0)
-        return true;
-    autoclose int from = open(file, O_RDONLY | O_CLOEXEC);
-    if (from < 0)
-        return error_errno(err, ERROR_HOST, errno, "cannot open '%s'", file);
-    autoclose int copy = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (copy < 0)
-        return error_errno(err, ERROR_HOST, errno, "cannot make '%s'", to);
-    return file_copy_sparse(from, copy, err);
+    return store_link(file, to, err);
 }
 
 /* --- by package manager

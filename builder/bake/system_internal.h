@@ -7,7 +7,7 @@
 /* Where the folder of packages is seen in the guest while they are installed. */
 #define SYSTEM_DRIVE "/.ingot-packages"
 
-/* Puts a host file into a folder as a hard link, else as a copy. */
+/* Puts a blob into a folder, to be read there. */
 bool system_stage(const char *file, const char *folder, const char *name, struct error **err)
     must_check;
 
