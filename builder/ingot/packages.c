@@ -252,6 +252,20 @@ static const struct resolution *merge(struct pipeline *p, const struct resolutio
     return both;
 }
 
+/* The stamps of what was kept, and now; one a day, since a snapshot service is asked for a day. */
+static void set_snapshot(struct pipeline *p, const struct lock_packages *kept)
+{
+    char stamp[SNAPSHOT_STAMP], day[9];
+    snapshot_stamp(time(NULL), stamp);
+    snprintf(day, sizeof day, "%.8s", stamp);
+    if (!kept || !kept->snapshot)
+        p->snapshot = arena_strdup(p->arena, stamp);
+    else if (strstr(kept->snapshot, day))
+        p->snapshot = kept->snapshot;
+    else
+        p->snapshot = arena_printf(p->arena, "%s %s", kept->snapshot, stamp);
+}
+
 static bool ask_apt(struct pipeline *p, const struct resolution *kept, const char *const *files,
                     const struct resolution **out, struct error **err)
 {
@@ -281,26 +295,41 @@ static bool ask_apt(struct pipeline *p, const struct resolution *kept, const cha
     return apt_resolve(p->arena, &r, out, err);
 }
 
+static const struct package *find_package(const struct resolution *r, const char *name)
+{
+    for (size_t i = 0; i < r->count; i++)
+        if (strcmp(r->packages[i].name, name) == 0)
+            return &r->packages[i];
+    return NULL;
+}
+
 /* Something is no longer asked for, and what it alone needed is to go as well: apt is asked for the
  * rest. If all of that is locked, in the same versions, then it is that part of the lock; if the
  * archive has moved on, everything is as it is now. */
-static bool resolve_fewer(struct pipeline *p, const struct resolution *kept, struct error **err)
+static bool resolve_fewer(struct pipeline *p, const struct lock_packages *locked,
+                          struct error **err)
 {
     const struct resolution *now;
     if (!ask_apt(p, NULL, NULL, &now, err))
         return false;
+    struct resolution *part = arena_memdup(p->arena, locked->resolution, sizeof *part);
+    struct package *packages = arena_alloc(p->arena, (now->count + 1) * sizeof *packages);
+    part->packages = packages;
+    part->count = now->count;
     for (size_t i = 0; i < now->count; i++) {
-        size_t k = 0;
-        while (k < kept->count && strcmp(kept->packages[k].name, now->packages[i].name) != 0)
-            k++;
-        if (k < kept->count && strcmp(kept->packages[k].version, now->packages[i].version) == 0)
-            continue;
-        log_warning("packages are resolved anew: some are no longer asked for, and the archive has "
-                    "others than %s",
-                    path_basename(p->pins.path));
-        break;
+        const struct package *k = find_package(locked->resolution, now->packages[i].name);
+        if (!k || strcmp(k->version, now->packages[i].version) != 0) {
+            log_warning("packages are resolved anew: some are no longer asked for, and the archive "
+                        "has others than %s",
+                        path_basename(p->pins.path));
+            p->resolution = now;
+            return true;
+        }
+        packages[i] = *k;
+        packages[i].automatic = now->packages[i].automatic;
     }
-    p->resolution = now;
+    p->resolution = part;
+    p->snapshot = locked->snapshot;
     return true;
 }
 
@@ -312,11 +341,12 @@ static bool resolve_apt(struct pipeline *p, const struct lock_packages *locked, 
         return ask_apt(p, NULL, NULL, &p->resolution, err);
     for (size_t i = 0; locked->wanted[i]; i++)
         if (!is_named(p->plan->packages_wanted, locked->wanted[i]))
-            return resolve_fewer(p, kept, err);
+            return resolve_fewer(p, locked, err);
     if (!packages_get(p, kept, locked->snapshot, &files, err) ||
         !ask_apt(p, kept, files, &more, err))
         return false;
     p->resolution = merge(p, kept, more);
+    set_snapshot(p, locked);
     return true;
 }
 
@@ -417,6 +447,7 @@ static bool resolve_apk(struct pipeline *p, const struct resolution *last,
         .tmp = tmp,
     };
     progress_step("resolve packages in the guest");
+    set_snapshot(p, kept ? locked : NULL);
     autoerror struct error *why = NULL;
     if (bake_apk_resolve(p->appliance, &step, p->arena, &p->resolution, &why))
         return true;
@@ -439,20 +470,6 @@ void packages_take_pinned(struct pipeline *p)
     p->packages_pinned = true;
 }
 
-/* The stamps of what was kept, and now; one a day, since a snapshot service is asked for a day. */
-static void set_snapshot(struct pipeline *p, const struct lock_packages *kept)
-{
-    char stamp[SNAPSHOT_STAMP], day[9];
-    snapshot_stamp(time(NULL), stamp);
-    snprintf(day, sizeof day, "%.8s", stamp);
-    if (!kept || !kept->snapshot)
-        p->snapshot = arena_strdup(p->arena, stamp);
-    else if (strstr(kept->snapshot, day))
-        p->snapshot = kept->snapshot;
-    else
-        p->snapshot = arena_printf(p->arena, "%s %s", kept->snapshot, stamp);
-}
-
 static bool has_all_digests(const struct resolution *r)
 {
     bool all = true;
@@ -469,11 +486,13 @@ static bool resolve(struct pipeline *p, struct error **err)
     const struct resolution *last = p->resolution;
     const struct lock_packages *locked = pins_packages(p);
     p->resolution = NULL;
+    p->snapshot = NULL;
     if (!apk && last && !locked && p->options->offline)
         p->resolution = last;
     else if (!(apk ? resolve_apk(p, last, locked, err) : resolve_apt(p, locked, err)))
         return false;
-    set_snapshot(p, locked);
+    if (!p->snapshot)
+        set_snapshot(p, NULL);
     if (!has_all_digests(p->resolution) && !packages_fetch(p, err))
         return false;
     autofree char *path = NULL;

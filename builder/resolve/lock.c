@@ -229,11 +229,11 @@ static void text_member(struct writer *w, const char *name, const char *value)
 static char *relative_words(const char *dir, const char *text)
 {
     struct buffer b = {0};
+    autoarena struct arena *a = arena_new();
     for (const char *p = text; *p;) {
         size_t n = strcspn(p, " ,");
-        autofree char *word = strndup(p, n);
         if (n) {
-            autofree char *name = lock_name(dir, word);
+            autofree char *name = lock_name(dir, lock_key(a, arena_strndup(a, p, n)));
             buffer_puts(&b, name);
         } else {
             buffer_add(&b, p, n = 1);
