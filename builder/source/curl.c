@@ -201,12 +201,34 @@ static char *shown_url(const struct http_transfer *t)
     return text;
 }
 
+static const char *environment(const char *name)
+{
+    const char *value = getenv(name);
+    return value && *value ? value : NULL;
+}
+
+/* libcurl's message names the proxy that does not answer, but not that it is one. */
+static const char *proxy_note(const char *url)
+{
+    static const char *const http[] = {"http_proxy", "all_proxy", "ALL_PROXY"}, *const https[] = {
+                                                                                    "https_proxy",
+                                                                                    "HTTPS_PROXY",
+                                                                                    "all_proxy",
+                                                                                    "ALL_PROXY"};
+    bool secure = strncasecmp(url, "https:", strlen("https:")) == 0;
+    const char *const *names = secure ? https : http;
+    for (size_t i = 0; i < (secure ? COUNT(https) : COUNT(http)); i++)
+        if (environment(names[i]))
+            return " (a proxy is set in the environment; no_proxy names hosts without)";
+    return "";
+}
+
 static enum http_fate fail_by_status(struct http_transfer *t, const char *shown)
 {
     static const struct {
         long status;
         const char *advice;
-    } known[] = {{401, ": a password is asked for (netrc, or user:password in the URL)"},
+    } known[] = {{401, ": a password is asked for (~/.netrc, or the file that NETRC names)"},
                  {403, ": forbidden"},
                  {404, ": there is no such file; is the version right?"},
                  {407, ": the proxy asks for a password"},
@@ -255,8 +277,9 @@ static enum http_fate fail_by_code(struct http_transfer *t, CURLcode code, const
     }
     for (size_t i = 0; i < COUNT(known); i++)
         if (known[i].code == code) {
-            error_set(&t->error, known[i].kind, "%s: %s", shown,
-                      known[i].reason ? known[i].reason : reason);
+            error_set(&t->error, known[i].kind, "%s: %s%s", shown,
+                      known[i].reason ? known[i].reason : reason,
+                      known[i].fate == HTTP_NO_ANSWER ? proxy_note(t->url) : "");
             return known[i].fate;
         }
     error_set(&t->error, ERROR_UNREACHABLE, "%s: %s", shown, reason);
@@ -292,12 +315,6 @@ static void add_header(struct curl_slist **list, const char *name, const char *v
     if (!longer)
         abort();
     *list = longer;
-}
-
-static const char *environment(const char *name)
-{
-    const char *value = getenv(name);
-    return value && *value ? value : NULL;
 }
 
 /* As curl(1): CURL_CA_BUNDLE alone, else SSL_CERT_DIR and SSL_CERT_FILE, else libcurl's own. */

@@ -407,5 +407,5 @@ def test_proxy_that_is_not_there(there, wire):
     url = wire.put("/behind", BODY)
     done = there.fetch(source(url, BODY),
                        ingot=there.ingot.with_(http_proxy="http://u:pr0xypw@127.0.0.1:1"))
-    refused(done, 5, url, "127.0.0.1 port 1")
+    refused(done, 5, url, "127.0.0.1 port 1", "proxy")
     assert "pr0xypw" not in done.err
