@@ -244,6 +244,13 @@ static enum http_fate fail_by_status(struct http_transfer *t, const char *shown)
     return again ? HTTP_AGAIN : HTTP_FAILED;
 }
 
+static bool was_connected(const struct http_transfer *t)
+{
+    curl_off_t microseconds = 0;
+    return curl_easy_getinfo(t->curl, CURLINFO_PRETRANSFER_TIME_T, &microseconds) == CURLE_OK &&
+           microseconds > 0;
+}
+
 static enum http_fate fail_by_code(struct http_transfer *t, CURLcode code, const char *shown)
 {
     static const struct {
@@ -264,6 +271,7 @@ static enum http_fate fail_by_code(struct http_transfer *t, CURLcode code, const
         {CURLE_COULDNT_RESOLVE_PROXY, HTTP_NO_ANSWER, ERROR_UNREACHABLE, NULL},
         {CURLE_UNSUPPORTED_PROTOCOL, HTTP_FAILED, ERROR_TRUST,
          "is redirected to something less than https, or other than http, which is not followed"},
+        {CURLE_SSL_CACERT_BADFILE, HTTP_FAILED, ERROR_HOST, NULL},
         {CURLE_OUT_OF_MEMORY, HTTP_FAILED, ERROR_UNREACHABLE,
          "the server sends a header that is larger than any should be"},
     };
@@ -280,7 +288,8 @@ static enum http_fate fail_by_code(struct http_transfer *t, CURLcode code, const
             error_set(&t->error, known[i].kind, "%s: %s%s", shown,
                       known[i].reason ? known[i].reason : reason,
                       known[i].fate == HTTP_NO_ANSWER ? proxy_note(t->url) : "");
-            return known[i].fate;
+            return code == CURLE_OPERATION_TIMEDOUT && !was_connected(t) ? HTTP_NO_ANSWER
+                                                                         : known[i].fate;
         }
     error_set(&t->error, ERROR_UNREACHABLE, "%s: %s", shown, reason);
     return HTTP_FAILED;

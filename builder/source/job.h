@@ -8,7 +8,7 @@
 void job_step(struct job *j);
 /* Makes blobs of jobs in JOB_HELD, at most so many at once, and ends them. What fails is the error
  * of the first. */
-#define JOBS_COMMITTED 128
+#define JOBS_COMMITTED 64
 void jobs_commit(struct job **jobs, size_t count);
 /* Lets go of everything; a partial file stays to be resumed. */
 void job_stop(struct job *j);

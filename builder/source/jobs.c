@@ -10,6 +10,7 @@
 #define JOBS 8u
 #define LONGEST_WAIT 200u /* ms between two looks at interruptions */
 #define NAMED 3u          /* of those that run, in the progress' note */
+#define NOTED 16u         /* of more jobs none is named: where notes are lines, it would be many */
 
 static bool is_busy(const struct job *j)
 {
@@ -40,6 +41,8 @@ static void note(const struct job *jobs, size_t count)
 {
     char text[80] = "";
     size_t used = 0, running = 0;
+    if (count > NOTED)
+        return;
     for (const struct job *j = jobs; j < jobs + count; j++) {
         if (j->state != JOB_RUN && j->state != JOB_HASH)
             continue;
