@@ -259,6 +259,9 @@ def test_serials(here, services):
     base = rows["base ubuntu-24.04"]
     assert code == 10 and base["current"] == "20260101" and base["sha256"] == new, done
     assert base["note"] == "supported until 2999-05-31"
+    lock(here.folder, "site", base={"url": url, "sha256": new, "bytes": 1, "verified": "first use"})
+    code, rows, done = here(recipe)
+    assert code == 0 and rows["base ubuntu-24.04"]["current"] == "20261102", done
 
 
 def test_replaced_in_place(here, wire):
