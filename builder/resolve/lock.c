@@ -329,10 +329,10 @@ static void write_resolution(struct writer *w, const struct resolution *r)
     autojson json_t *j = resolution_to_json(&copy);
     static const char *const lists[] = {"packages", "indexes"};
     for (size_t i = 0; i < COUNT(lists); i++) {
-        size_t k;
-        const json_t *one;
         open_group(w, lists[i], '[');
-        json_array_foreach(json_object_get(j, lists[i]), k, one) write_entry(w, one);
+        const json_t *list = json_object_get(j, lists[i]);
+        for (size_t k = 0; k < json_array_size(list); k++)
+            write_entry(w, json_array_get(list, k));
         close_group(w, ']');
     }
     free(sorted);
