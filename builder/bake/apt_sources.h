@@ -29,11 +29,9 @@ struct apt_sources {
 };
 
 /* Appends the binary sources (not deb-src, not disabled) of a text; `file` names it in errors.
- * A text that apt would refuse is ERROR_HOST with its place. */
-bool apt_sources_parse_lines(struct arena *a, const char *text, const char *file,
-                             struct apt_sources *out, struct error **err) must_check;
-bool apt_sources_parse_deb822(struct arena *a, const char *text, const char *file,
-                              struct apt_sources *out, struct error **err) must_check;
+ * deb822: stanzas, not lines. A text that apt would refuse is ERROR_HOST with its place. */
+bool apt_sources_parse(struct arena *a, const char *text, const char *file, bool deb822,
+                       struct apt_sources *out, struct error **err) must_check;
 
 /* Reads `etc`/sources.list and `etc`/sources.list.d/ (*.list, *.sources), in apt's order. What is
  * absent is fine; etc is "/etc/apt" but in tests. */

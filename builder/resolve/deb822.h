@@ -1,4 +1,4 @@
-/* Stanzas of fields, deb822(5): control files, Release files, apt's sources. */
+/* Fields of stanzas, deb822(5): control files, Release files, the status of packages. */
 #ifndef INGOT_RESOLVE_DEB822_H
 #define INGOT_RESOLVE_DEB822_H
 

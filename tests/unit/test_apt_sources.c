@@ -32,7 +32,7 @@ static void test_deb822(void **state)
     (void)state;
     autoarena struct arena *a = arena_new();
     struct apt_sources s = {0};
-    assert_ok(apt_sources_parse_deb822(a, debian, "x.sources", &s, &err));
+    assert_ok(apt_sources_parse(a, debian, "x.sources", true, &s, &err));
     assert_int_equal(s.count, 3);
     assert_string_equal(s.items[0].uri, "http://debian.example/debian");
     assert_string_equal(s.items[0].suite, "bookworm");
@@ -51,14 +51,14 @@ static void test_deb822_left_out(void **state)
     (void)state;
     autoarena struct arena *a = arena_new();
     struct apt_sources s = {0};
-    assert_ok(apt_sources_parse_deb822(a,
-                                       "Enabled: no\nTypes: deb\nURIs: http://a/\nSuites: x\n\n"
-                                       "Types: deb-src\nURIs: http://a/\nSuites: x\n",
-                                       "x", &s, &err));
+    assert_ok(apt_sources_parse(a,
+                                "Enabled: no\nTypes: deb\nURIs: http://a/\nSuites: x\n\n"
+                                "Types: deb-src\nURIs: http://a/\nSuites: x\n",
+                                "x", true, &s, &err));
     assert_int_equal(s.count, 0);
-    assert_ok(apt_sources_parse_deb822(
+    assert_ok(apt_sources_parse(
         a, "Types: deb\nURIs: http://a/\nSuites: x\nTrusted: yes\nArchitectures: amd64,arm64\n",
-        "x", &s, &err));
+        "x", true, &s, &err));
     assert_int_equal(s.count, 1);
     assert_true(s.items[0].unsafe);
     assert_string_equal(s.items[0].architectures, "amd64 arm64");
@@ -69,15 +69,15 @@ static void test_deb822_key(void **state)
     (void)state;
     autoarena struct arena *a = arena_new();
     struct apt_sources s = {0}, again = {0};
-    assert_ok(apt_sources_parse_deb822(a,
-                                       "Types: deb\nURIs: http://a/\nSuites: x\nComponents: main\n"
-                                       "Signed-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n"
-                                       " mQ==\n -----END PGP PUBLIC KEY BLOCK-----\n",
-                                       "x", &s, &err));
+    assert_ok(apt_sources_parse(a,
+                                "Types: deb\nURIs: http://a/\nSuites: x\nComponents: main\n"
+                                "Signed-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n"
+                                " mQ==\n -----END PGP PUBLIC KEY BLOCK-----\n",
+                                "x", true, &s, &err));
     assert_null(s.items[0].signed_by);
     assert_non_null(strstr(s.items[0].key, "\n .\n mQ==\n"));
     /* What is written reads as what it was. */
-    assert_ok(apt_sources_parse_deb822(a, apt_sources_deb822(a, &s), "y", &again, &err));
+    assert_ok(apt_sources_parse(a, apt_sources_deb822(a, &s), "y", true, &again, &err));
     assert_int_equal(again.count, 1);
     assert_string_equal(again.items[0].key, s.items[0].key);
 }
@@ -87,7 +87,7 @@ static void test_lines(void **state)
     (void)state;
     autoarena struct arena *a = arena_new();
     struct apt_sources s = {0};
-    assert_ok(apt_sources_parse_lines(
+    assert_ok(apt_sources_parse(
         a,
         "# comment\n\n"
         "deb http://debian.example/debian bookworm main contrib # trailing\n"
@@ -95,7 +95,7 @@ static void test_lines(void **state)
         "deb [arch=amd64,i386 signed-by=/k.gpg] https://m.example/debian  bookworm\tmain\r\n"
         "  deb [ trusted=yes ] http://m.example/ x/\n"
         "deb [lang=en arch+=armhf] http://m.example/ y main",
-        "sources.list", &s, &err));
+        "sources.list", false, &s, &err));
     assert_int_equal(s.count, 4);
     assert_string_equal(s.items[0].components, "main contrib");
     assert_int_equal(s.items[0].place.line, 3);
@@ -131,8 +131,7 @@ static void test_hostile(void **state)
     for (size_t i = 0; i < COUNT(cases); i++) {
         autoarena struct arena *a = arena_new();
         struct apt_sources s = {0};
-        assert_fails(cases[i].lines ? apt_sources_parse_lines(a, cases[i].text, "x", &s, &err)
-                                    : apt_sources_parse_deb822(a, cases[i].text, "x", &s, &err),
+        assert_fails(apt_sources_parse(a, cases[i].text, "x", !cases[i].lines, &s, &err),
                      ERROR_HOST, cases[i].said);
     }
 }
@@ -155,8 +154,8 @@ static void test_select(void **state)
         "deb http://debian.example/debian trixie main\n"
         "deb http://debian.example/debian bookworm main contrib\n";
     /* `cdrom:[Debian]` is how apt writes a disk: the bracket is not at the place of the options. */
-    assert_ok(apt_sources_parse_lines(a, lines, "l", &all, &err));
-    assert_ok(apt_sources_parse_deb822(a, debian, "d", &all, &err));
+    assert_ok(apt_sources_parse(a, lines, "l", false, &all, &err));
+    assert_ok(apt_sources_parse(a, debian, "d", true, &all, &err));
     autofree char *index = path_join(dir, "resigned.example:8080_debian_dists_bookworm_InRelease");
     const char *said = "-----BEGIN PGP SIGNED MESSAGE-----\n\nOrigin: Debian\nSuite: x\n";
     assert_ok(file_write(index, said, strlen(said), 0644, &err));
@@ -183,7 +182,7 @@ static void test_select_none(void **state)
     const char *lines =
         "deb http://security.debian.example/debian-security bookworm-security main\n"
         "deb http://ubuntu.example/ubuntu noble main\n";
-    assert_ok(apt_sources_parse_lines(a, lines, "l", &all, &err));
+    assert_ok(apt_sources_parse(a, lines, "l", false, &all, &err));
     const struct apt_selection selection = bookworm("/nonexistent");
     apt_sources_select(a, &all, &selection, &used);
     assert_int_equal(used.count, 0); /* security updates alone are no suite */
