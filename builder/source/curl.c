@@ -34,7 +34,7 @@ struct http_transfer {
     bool (*on_data)(void *data, const void *bytes, size_t size, struct error **err);
     void *data;
     struct http_answer answer;
-    char *encoding, *retry_after;
+    char *encoding, *retry_after, *location;
     size_t header_bytes, ignored;
     bool answered;
     enum http_fate fate;
@@ -83,8 +83,9 @@ static void clear_answer(struct http_transfer *t)
     free(t->answer.content_range);
     free(t->encoding);
     free(t->retry_after);
+    free(t->location);
     t->answer = (struct http_answer){0};
-    t->encoding = t->retry_after = NULL;
+    t->encoding = t->retry_after = t->location = NULL;
 }
 
 static bool is_wanted(const struct http_transfer *t, long status)
@@ -178,6 +179,7 @@ static size_t on_header(char *line, size_t one, size_t size, void *data)
     keep_field(line, size, "Content-Range:", &t->answer.content_range);
     keep_field(line, size, "Content-Encoding:", &t->encoding);
     keep_field(line, size, "Retry-After:", &t->retry_after);
+    keep_field(line, size, "Location:", &t->location);
     return size;
 }
 
@@ -251,6 +253,13 @@ static bool was_connected(const struct http_transfer *t)
            microseconds > 0;
 }
 
+static bool is_redirect(const struct http_transfer *t)
+{
+    long status = 0;
+    curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
+    return status >= 300 && status < 400;
+}
+
 static enum http_fate fail_by_code(struct http_transfer *t, CURLcode code, const char *shown)
 {
     static const struct {
@@ -269,8 +278,8 @@ static enum http_fate fail_by_code(struct http_transfer *t, CURLcode code, const
         {CURLE_COULDNT_CONNECT, HTTP_NO_ANSWER, ERROR_UNREACHABLE, NULL},
         {CURLE_COULDNT_RESOLVE_HOST, HTTP_NO_ANSWER, ERROR_UNREACHABLE, NULL},
         {CURLE_COULDNT_RESOLVE_PROXY, HTTP_NO_ANSWER, ERROR_UNREACHABLE, NULL},
-        {CURLE_UNSUPPORTED_PROTOCOL, HTTP_FAILED, ERROR_TRUST,
-         "is redirected to something less than https, or other than http, which is not followed"},
+        {CURLE_UNSUPPORTED_PROTOCOL, HTTP_FAILED, ERROR_UNREACHABLE,
+         "what answers there does not speak HTTP"},
         {CURLE_SSL_CACERT_BADFILE, HTTP_FAILED, ERROR_HOST, NULL},
         {CURLE_OUT_OF_MEMORY, HTTP_FAILED, ERROR_UNREACHABLE,
          "the server sends a header that is larger than any should be"},
@@ -281,6 +290,14 @@ static enum http_fate fail_by_code(struct http_transfer *t, CURLcode code, const
                   "%s: the server's certificate cannot be verified: %s (CURL_CA_BUNDLE names a "
                   "file of other certificate authorities)",
                   shown, reason);
+        return HTTP_FAILED;
+    }
+    if (code == CURLE_UNSUPPORTED_PROTOCOL && is_redirect(t)) {
+        autofree char *to = url_redact(t->location ? t->location : "elsewhere");
+        error_set(&t->error, ERROR_TRUST,
+                  "%s: is redirected to %s, which is not followed: from https only to https, else "
+                  "only to http and https",
+                  shown, to);
         return HTTP_FAILED;
     }
     for (size_t i = 0; i < COUNT(known); i++)

@@ -70,6 +70,7 @@ class Answer:
     header_bytes: int = 0       # so much of headers
     heeds: bool = True          # is If-Range listened to
     drop: bool = False          # closed before any answer
+    raw: object = None          # bytes, or a list of them, in place of an answer
     login: str = None           # "user:password" that Basic must have, else 401
 
 
@@ -189,6 +190,12 @@ class Wire(Loop):
     def answer(self, connection, request, body, a):
         """False where the connection is to be closed."""
         if a.drop:
+            return False
+        if a.raw is not None:
+            for piece in [a.raw] if isinstance(a.raw, bytes) else a.raw:
+                connection.sendall(piece)
+            while not a.raw and not self.stopped.wait(0.05):
+                pass  # never a word
             return False
         body = body if a.body is None else a.body
         status, headers = a.status, [(n, str(v).format(url=self.url)) for n, v in a.headers]
