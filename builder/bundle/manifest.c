@@ -470,11 +470,23 @@ static bool get_version(struct arena *a, const json_t *j, struct error **err)
                      *needs);
 }
 
+/* More values than any manifest has would only fill the memory of whoever parses them. */
+static bool is_crowded(const char *text, size_t size)
+{
+    size_t values = 0;
+    for (size_t i = 0; i < size; i++)
+        values += text[i] == ',' || text[i] == '[' || text[i] == '{';
+    return values > (size_t)16 * BUNDLE_MAX_MEMBERS;
+}
+
 bool manifest_parse(struct arena *a, const char *text, size_t size, struct bundle *b,
                     struct error **err)
 {
     autojson json_t *j = NULL;
     const json_t *epoch;
+    if (is_crowded(text, size))
+        return error_set(err, ERROR_INPUT, "its manifest has more in it than %d members need",
+                         BUNDLE_MAX_MEMBERS);
     if (!json_parse(text, size, BUNDLE_MANIFEST, &j, err))
         return false;
     if (!json_is_object(j))

@@ -4,6 +4,7 @@ gpg."""
 import io
 import json
 import os
+import pathlib
 import random
 import shutil
 import signal
@@ -388,6 +389,24 @@ def test_sources_found_by_name(carry, tmp_path):
     assert (inside / "out/site/SHA256SUMS").read_text() == (folder / "SHA256SUMS").read_text()
 
 
+@pytest.mark.slow
+def test_packages_installed_inside(ingot, alpine_recipe, server, site, tmp_path):
+    """Alpine with a package, locked outside, installed where there is no network."""
+    shutil.copy(server.key, site)
+    path = alpine_recipe("gapped")
+    write(path, path.read_text().replace(str(server.key), server.key.name))
+    outside = ingot.with_(cache=tmp_path / "outside")
+    done = outside("bundle", "create", "--sources", path, "-o", tmp_path / "s")
+    assert done.code == 0, done
+    inside = ingot.with_(cache=tmp_path / "inside", prefix=["unshare", "-n"], INGOT_PATH="/none")
+    done = inside("bundle", "import", tmp_path / "s", "--to", tmp_path / "recipe")
+    assert done.code == 0, done
+    done = inside("build", tmp_path / "recipe/gapped.yaml", "--locked", "--offline", "-o", tmp_path)
+    assert done.code == 0, done
+    image = json.loads((tmp_path / "gapped/image.json").read_text())
+    assert "qemu-guest-agent" in [p["name"] for p in image["packages"]]
+
+
 def test_file_outside_of_the_recipe(carry, tmp_path):
     write(carry.folder.parent / "outside.txt", "x\n")
     portable(carry, more="files: [{path: /etc/x, source: ../outside.txt}]\n")
@@ -625,5 +644,11 @@ def test_import_into_a_pool(boot, ingot, tiny, artifacts, private_libvirt, tmp_p
         done = boot("bundle", "import", bundle, "--pool", "tests")
         assert done.code == 11 and "vol-delete" in done.err, done
         assert (folder / volume["volume"]).read_bytes() == b"other"
+        # One that a killed import has left is: its marker says so.
+        state = private_libvirt.environment()["INGOT_STATE"]
+        write(pathlib.Path(state) / f"artifacts/.upload-tests-{volume['volume']}", "")
+        done, document = boot.json("bundle", "import", bundle, "--pool", "tests")
+        assert done.code == 0 and document["volumes"][0]["created"], done
+        assert sha256(folder / volume["volume"]) == image["files"][0]["sha256"]
     finally:
         virsh("pool-destroy", "tests")

@@ -293,6 +293,14 @@ static void refuses_too_many(void **state)
     put_plain(&b, "manifest.json", text.data);
     put_end(&b);
     refuse("too many members", b.data, b.size, ERROR_INPUT, "more than 100000");
+    autobuffer struct buffer crowd = {0}, c = {0};
+    buffer_puts(&crowd, "{\"bundle\": 1, \"requires\": [");
+    for (int i = 0; i < 1000000; i++)
+        buffer_puts(&crowd, "[],");
+    buffer_puts(&crowd, "[]]}");
+    put_plain(&c, "manifest.json", crowd.data);
+    put_end(&c);
+    refuse("too many values", c.data, c.size, ERROR_INPUT, "than 100000 members need");
 }
 
 /* --- the tar around a good manifest -------------------------------------------------------------
