@@ -283,13 +283,14 @@ def test_larger_than_it_may_be(there, wire, said):
 def test_netrc(there, wire):
     """A password comes from netrc, goes to its host only, and is said and kept nowhere."""
     secret, user = "s3cr3t-of-netrc", "fetcher"
-    netrc = there.home / ".netrc"
+    netrc = there.home / "somewhere"
     write(netrc, f"machine 127.0.0.1 login {user} password {secret}\n", 0o600)
     url = wire.put("/login/thing", BODY, Answer(login=f"{user}:{secret}"))
-    done = there.fetch(source(url, BODY), options=["-v"])
+    knowing = there.ingot.with_(NETRC=netrc)
+    done = there.fetch(source(url, BODY), options=["-v"], ingot=knowing)
     assert done.code == 0 and there.holds(BODY), done
     done2 = there.fetch(source(wire.put("/login/bad", BODY, Answer(login="x:y")), OTHER),
-                        options=["-v", "--json"])
+                        options=["-v", "--json"], ingot=knowing)
     assert done2.code == 5, done2
     netrc.unlink()
     for text in (done.out, done.err, done2.out, done2.err):
@@ -341,14 +342,20 @@ def secure(authority, tmp_path_factory):
         server.stop()
 
 
-def trusting(there, authority):
-    return there.ingot.with_(SSL_CERT_FILE=authority.file)
+def trusting(there, authority, variable="SSL_CERT_FILE"):
+    return there.ingot.with_(**{variable: authority.file})
 
 
-def test_tls(there, secure, authority):
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "CURL_CA_BUNDLE"])
+def test_tls(there, secure, authority, variable):
     url = secure["right"].put("/thing", BODY, CUT, Answer())
-    done = there.fetch(source(url, BODY), ingot=trusting(there, authority))
+    done = there.fetch(source(url, BODY), ingot=trusting(there, authority, variable))
     assert done.code == 0 and there.holds(BODY), done
+
+
+def test_tls_without_the_authority(there, secure):
+    url = secure["right"].put("/thing", BODY)
+    refused(there.fetch(source(url, BODY)), 4, url, "certificate", "CURL_CA_BUNDLE")
 
 
 @pytest.mark.parametrize("name, words", [("stranger", "certificate"), ("expired", "expired"),

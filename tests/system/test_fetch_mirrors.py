@@ -2,7 +2,7 @@
 
 import pytest
 
-from fetching import digest, source
+from fetching import digest, everywhere, source
 from helpers import write
 from servers import Answer, Pattern, Wire
 
@@ -142,6 +142,7 @@ def test_password_of_a_mirror(mirror, there, wire):
     there_ = wire.url.replace("//", "//me:m1rr0rpw@")
     done = mirror(f"http://upstream.example={there_}")
     assert "m1rr0rpw" not in done.out + done.err
+    assert everywhere(there.folder, ["m1rr0rpw"]) == []
     assert done.code == 0 and there.holds(BODY), done
 
 

@@ -6,7 +6,6 @@ import subprocess
 
 import pytest
 
-from bakes import fixtures_folder
 from conftest import need
 from fetching import digest, source
 from helpers import Ingot, sha256, write
@@ -163,18 +162,28 @@ def test_commands_that_never_need_one(there, wire, watched, command):
     assert watched(*command, *arguments).code in (0, 6), command
 
 
+def packages_offline(ingot, recipe, folder):
+    """fetch with an empty cache, then build without a network, watched; what the watch saw."""
+    own = Ingot(ingot.program, folder / "cache", INGOT_PATH=ingot.env["INGOT_PATH"])
+    done = own("fetch", recipe, timeout=900)
+    assert done.code == 0, done
+    watched = Watched(own, folder)
+    done = watched("build", recipe, "-o", folder / "out", "--locked", "--offline", timeout=900)
+    assert done.code == 0, done
+    assert list(folder.glob("out/*/*.qcow2"))
+    recipe.with_suffix(".lock").unlink()
+    return watched
+
+
 def test_appliance_and_packages(ingot, alpine_recipe, server, tmp_path):
     """With packages: libguestfs, supermin and QEMU open no such socket either."""
-    fixtures_folder()
-    own = Ingot(ingot.program, tmp_path / "cache", INGOT_PATH=ingot.env["INGOT_PATH"])
-    recipe = alpine_recipe("alp-offline")
-    done = own("fetch", recipe)
-    assert done.code == 0, done
-    asked = len(server.requests)
-    watched = Watched(own, tmp_path)
-    done = watched("build", recipe, "-o", tmp_path / "out", "--locked", "--offline", timeout=900)
-    assert done.code == 0, done
-    assert len(server.requests) == asked
+    watched = packages_offline(ingot, alpine_recipe("alp-offline"), tmp_path)
     assert any("qemu-system" in p for p in watched.programs()), watched.programs()
-    assert list((tmp_path / "out/alp-offline").glob("*.qcow2"))
-    (recipe.parent / "alp-offline.lock").unlink()
+
+
+@pytest.mark.slow
+def test_base_from_packages(ingot, site, tmp_path):
+    """Nor does what makes a Debian from its packages and installs more: apt, dpkg, their methods."""
+    text = (site / "debian.yaml").read_text().replace("name: deb\n", "name: deb-offline\n")
+    watched = packages_offline(ingot, write(site / "deb-offline.yaml", text), tmp_path)
+    assert any("qemu-system" in p for p in watched.programs()), watched.programs()
