@@ -23,9 +23,17 @@ boot: {{user: someone, hostname: small}}
 
 @pytest.fixture
 def small(debian, tmp_path):
-    """A recipe on the base that the cache has, with no packages: no appliance is needed."""
+    """A recipe on the base that the cache has and the lock names, with no packages: neither an
+    appliance nor a network is needed."""
     write(tmp_path / "tree/etc/small", "one\n")
-    return lambda name="small": write(tmp_path / f"{name}.yaml", SMALL.format(name=name))
+
+    def make(name="small"):
+        lock = tmp_path / f"{name}.lock"
+        if not lock.exists():
+            shutil.copyfile(debian.recipe.with_suffix(".lock"), lock)
+        return write(tmp_path / f"{name}.yaml", SMALL.format(name=name))
+
+    return make
 
 
 @pytest.fixture
