@@ -180,6 +180,7 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/ingot
 	install -m 755 $(O)/bin/ingot $(O)/bin/ingot-boot $(DESTDIR)$(PREFIX)/bin
 	cp -R recipes overlays $(DESTDIR)$(PREFIX)/share/ingot
+	rm -f $(DESTDIR)$(PREFIX)/share/ingot/recipes/*.lock
 	install -d $(DESTDIR)$(PREFIX)/share/doc/ingot
 	install -m 644 README.md LICENSE $(wildcard docs/*) $(DESTDIR)$(PREFIX)/share/doc/ingot
 

@@ -282,8 +282,10 @@ static bool resolve_packages(struct pipeline *p, struct error **err)
 {
     if (!ensure_base(p, err) || !ensure_facts(p, err) || !make_plan(p, err) || !pins_check(p, err))
         return false;
+    if (!packages_repositories(p, err))
+        return false;
     if (!p->plan->packages_wanted[0])
-        return packages_repositories(p, err);
+        return true;
     if (!packages_resolve(p, err) ||
         (p->resolution && p->options->everything && !packages_fetch(p, err)))
         return false;
@@ -299,10 +301,21 @@ static bool check_keys(const struct pipeline *p, struct error **err)
     return true;
 }
 
+/* To lock or fetch what the lock has already, the base need not be looked at. A lock that was begun
+ * on a host of another architecture is known by its lack of packages. */
+static bool has_all_in_lock(struct pipeline *p)
+{
+    const struct cli_list *update = p->options->update;
+    return p->options->anywhere && !(update && update->given) && !pins_drift(p)[0] &&
+           (pins_packages(p) || pipeline_check_host(p, NULL));
+}
+
 bool pipeline_resolve(struct pipeline *p, struct error **err)
 {
     if (p->resolved)
         return true;
+    if (has_all_in_lock(p))
+        return (!p->options->everything || pipeline_fetch(p, err)) && pins_finish(p, err);
     if (!fetch_and_look(p, err))
         return false;
     if (cannot_make_base(p)) {

@@ -207,6 +207,7 @@ static void put_ahead(struct batch *b)
     put_packages(b, l->resolution, l->snapshot, &ignored);
     if (l->resolution->index_count && pins_is_apk_index(&l->resolution->indexes[0]))
         put_indexes(b, l->resolution);
+    put_keys(b);
 }
 
 bool pipeline_fetch(struct pipeline *p, struct error **err)

@@ -165,6 +165,7 @@ def test_fetch_then_offline(ingot, locked, server, files, tmp_path):
     assert sorted(got) == ["base", "index", "package", "source"]
     for f in document["recipes"][0]["files"]:
         assert sha256(f["path"]) == f["sha256"]
+    assert not list(cache.glob("layers/?*"))  # the base was not even looked at
     before = len(server.requests), len(files.requests)
     alone = other.with_(prefix=["unshare", "-n"]) if os.geteuid() == 0 else other
     done = alone("fetch", locked.recipe, "--locked", "--offline")
