@@ -114,7 +114,6 @@ static bool import(const struct cli *cli, const struct options *o, struct error 
 {
     autobundle struct bundle_reader *r = NULL;
     autojson json_t *j = json_object();
-    json_t *folders = json_array();
     const char *signed_by;
     if (!artifact_open_bundle(cli->arguments[1], o->key, o->fingerprint, &r, &signed_by, err))
         return false;
@@ -124,13 +123,14 @@ static bool import(const struct cli *cli, const struct options *o, struct error 
     if (!(o->pool ? import_to_pool : import_to_folder)(o, r, j, err))
         return false;
     progress_done();
+    json_t *folders = json_array();
+    json_set(j, "folders", folders);
     for (const char *const *n = b->names; *n; n++) {
         autofree char *folder = path_join(json_string_or(j, "to", "."), *n);
         json_array_append_new(folders, json_string(folder));
         if (!cli->json)
             printf("%s\n", folder);
     }
-    json_set(j, "folders", folders);
     if (cli->json)
         print_json(take_ptr(j));
     return true;
