@@ -10,6 +10,9 @@
 #define LLVMFuzzerTestOneInput fuzz_unit
 #include "../fuzz/fuzz_unit.c"
 #undef LLVMFuzzerTestOneInput
+#define LLVMFuzzerTestOneInput fuzz_http_fields
+#include "../fuzz/fuzz_http_fields.c"
+#undef LLVMFuzzerTestOneInput
 #define LLVMFuzzerTestOneInput fuzz_lock
 #include "../fuzz/fuzz_lock.c"
 #undef LLVMFuzzerTestOneInput
@@ -100,6 +103,16 @@ static void package_managers(void **state)
     mutate("'https://example.invalid/a_1_amd64.deb' a_1_amd64.deb 123 SHA256:" A64, fuzz_packages);
 }
 
+static void answers_and_mirrors(void **state)
+{
+    (void)state;
+    mutate("bytes 10-99/100", fuzz_http_fields);
+    mutate("Sun, 06 Nov 1994 08:49:37 GMT", fuzz_http_fields);
+    mutate("Sunday, 06-Nov-94 08:49:37 GMT", fuzz_http_fields);
+    mutate("https://h/a=https://m.example/b sha256:=!/srv/blobs https://h=file:///srv/m",
+           fuzz_http_fields);
+}
+
 static void locks(void **state)
 {
     (void)state;
@@ -117,9 +130,9 @@ int main(void)
 {
     log_set_level(LOG_ERROR);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(checksum_files), cmocka_unit_test(units_and_templates),
-        cmocka_unit_test(contracts),      cmocka_unit_test(package_managers),
-        cmocka_unit_test(locks),
+        cmocka_unit_test(checksum_files),      cmocka_unit_test(units_and_templates),
+        cmocka_unit_test(contracts),           cmocka_unit_test(package_managers),
+        cmocka_unit_test(answers_and_mirrors), cmocka_unit_test(locks),
     };
     return cmocka_run_group_tests_name("mutations", tests, NULL, NULL);
 }
