@@ -57,6 +57,12 @@ static void note(const struct job *jobs, size_t count)
         progress_note("%s", text);
 }
 
+/* Between two steps, with its lock and its partial file open. */
+static bool is_parked(const struct job *j)
+{
+    return j->state == JOB_HELD || j->state == JOB_PAUSE;
+}
+
 /* As far as it goes without waiting, but not more than one slice of hashing. */
 static void advance(struct job *j)
 {
@@ -67,22 +73,26 @@ static void advance(struct job *j)
     } while (j->state != before && (j->state == JOB_OPEN || j->state == JOB_HASH));
 }
 
-/* One step of each; true if one is left. *wait: milliseconds until there is something to do. */
+/* One step of each; true if one is left. *wait: milliseconds until there is something to do. No
+ * more begin than files can be open, however many come from this host or are put off at once. */
 static bool step_all(struct job *jobs, size_t count, unsigned limit, unsigned *wait)
 {
-    unsigned busy = 0;
+    unsigned busy = 0, parked = 0;
     bool left = false;
     uint64_t now = job_now();
     *wait = LONGEST_WAIT;
-    for (struct job *j = jobs; j < jobs + count; j++)
+    for (struct job *j = jobs; j < jobs + count; j++) {
         busy += is_busy(j);
+        parked += is_parked(j);
+    }
     for (struct job *j = jobs; j < jobs + count; j++) {
         if (j->state == JOB_DONE)
             continue;
-        bool was = is_busy(j);
-        if (was || busy < limit)
+        bool was = is_busy(j), stood = is_parked(j);
+        if (was || (busy < limit && (stood || parked < JOBS_COMMITTED)))
             advance(j);
         busy += (unsigned)is_busy(j) - (unsigned)was;
+        parked += (unsigned)is_parked(j) - (unsigned)stood;
         left = left || j->state != JOB_DONE;
         if (j->state == JOB_OPEN || j->state == JOB_HASH)
             *wait = 0;

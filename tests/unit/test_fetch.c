@@ -1,11 +1,13 @@
 #include "unit.h"
 
+#include "base/file.h"
 #include "base/path.h"
 #include "source/fetch.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -414,6 +416,37 @@ static void two_at_once(void **state)
     assert_int_equal(requests(&b.server, "/file"), 1);
 }
 
+/* A mirror that is a folder gives them faster than they become blobs. */
+static void more_at_once_than_files_can_be_open(void **state)
+{
+    (void)state;
+    cleanup(bench_stop) struct bench b;
+    bench_start(&b);
+    autoarena struct arena *a = arena_new();
+    enum { MANY = 400 };
+    struct fetch_request *r = arena_alloc(a, MANY * sizeof *r);
+    struct fetch_result *results = arena_alloc(a, MANY * sizeof *results);
+    for (size_t i = 0; i < MANY; i++) {
+        char text[16], hex[DIGEST_HEX_MAX];
+        struct verify *v = arena_new_of(a, struct verify);
+        const char *path = arena_printf(a, "%s/many-%zu", b.dir, i);
+        snprintf(text, sizeof text, "%zu", i);
+        digest_bytes(DIGEST_SHA256, text, strlen(text), hex);
+        assert_ok(file_write_unsynced(path, text, strlen(text), 0600, &err));
+        *v = (struct verify){.kind = VERIFY_DIGEST, .digest = arena_strdup(a, hex)};
+        r[i] = (struct fetch_request){.url = path, .verify = v, .what = "package"};
+    }
+    struct rlimit old, low;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    low = old;
+    low.rlim_cur = 256;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+    assert_ok(fetch_all(b.fetcher, a, r, MANY, results, &err));
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    for (size_t i = 0; i < MANY; i++)
+        assert_string_equal(results[i].sha256, r[i].verify->digest);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -425,6 +458,7 @@ int main(void)
         cmocka_unit_test(indexes_are_asked_with_validators),
         cmocka_unit_test(local_files),
         cmocka_unit_test(two_at_once),
+        cmocka_unit_test(more_at_once_than_files_can_be_open),
     };
     /* A second of waiting is 5 ms. */
     setenv("INGOT_TEST_RETRY_MS", "5", 1);
