@@ -79,7 +79,8 @@ bool bootstrap_key(const struct bootstrap *b, char key[SHA256_HEX], struct error
 {
     autoarena struct arena *arena = arena_new();
     struct bootstrap_inputs in = {.arena = arena};
-    if (!bootstrap_collect(b, &in, err) || !check_resolution(b, err))
+    if (!bootstrap_collect(b, &in, err) || !check_resolution(b, err) ||
+        !bootstrap_pinned_sources(b, &in, err))
         return false;
     make_key(b, &in, key);
     return true;
@@ -120,7 +121,8 @@ bool bootstrap_make(const struct bootstrap *b, const char *raw, struct error **e
     char key[SHA256_HEX];
     struct tar_totals totals;
     autotempdir char *work = NULL;
-    if (!bootstrap_collect(b, &in, err) || !check_resolution(b, err) || !check_host(err) ||
+    if (!bootstrap_collect(b, &in, err) || !check_resolution(b, err) ||
+        !bootstrap_pinned_sources(b, &in, err) || !check_host(err) ||
         !file_temp_dir(b->scratch, "bootstrap-", &work, err))
         return false;
     make_key(b, &in, key);

@@ -40,9 +40,10 @@ bool bootstrap_wanted(const struct bootstrap *b, struct arena *a, const char *co
                       struct error **err) must_check;
 
 /* SHA-256 over canonical JSON of all that goes into the base: format version, os, suite,
- * architecture, names, versions and digests of the packages in `resolution`, what is put into the
- * guest beside them and the apt sources that it keeps, epoch. `files` are not looked at.
- * ERROR_INPUT for names that are none, ERROR_UNSUPPORTED for another os or architecture. */
+ * architecture, names, versions and digests of the packages in `resolution`, the archives of its
+ * indexes (which the guest keeps as its sources), what is put into the guest beside them, epoch.
+ * The host's own sources do not count, nor `files`. ERROR_INPUT for names or pins that are none,
+ * ERROR_UNSUPPORTED for another os or architecture. */
 bool bootstrap_key(const struct bootstrap *b, char key[SHA256_HEX], struct error **err) must_check;
 
 /* Makes the raw disk at `raw` (sparse, 0600; the caller renames it) from `files` alone: nothing is

@@ -2,8 +2,9 @@
 #include "bake/bootstrap_files.h"
 #include "bake/bootstrap_internal.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/path.h"
-#include "base/progress.h"
+#include "base/text.h"
 #include "resolve/apt.h"
 
 #include <ctype.h>
@@ -61,37 +62,129 @@ static bool collect_packages(const struct bootstrap *b, struct bootstrap_inputs 
     return true;
 }
 
-/* The mirror alone, or the host's sources for the suite, or Debian's servers. */
-static bool collect_sources(const struct bootstrap *b, struct bootstrap_inputs *in,
-                            struct error **err)
+/* The host's sources of the suite, its updates and its security archive. */
+static bool host_sources(const struct bootstrap *b, struct arena *a, struct apt_sources *used,
+                         struct error **err)
 {
-    struct apt_sources all = {0}, used = {0};
+    struct apt_sources all = {0};
     const struct apt_selection selection = {.suite = b->suite,
                                             .architecture = b->architecture,
                                             .keyring = bootstrap_keyring,
                                             .lists = "/var/lib/apt/lists"};
+    if (!apt_sources_read(a, "/etc/apt", &all, err))
+        return error_wrap(err, "cannot read the host's apt sources");
+    apt_sources_select(a, &all, &selection, used);
+    return true;
+}
+
+/* What apt is to read: the mirror alone, or the host's sources. */
+static bool collect_sources(const struct bootstrap *b, struct bootstrap_inputs *in,
+                            struct error **err)
+{
     if (b->mirror) {
-        const char *why = apt_uri_refused(b->mirror);
-        if (why)
-            return error_set(err, ERROR_INPUT, "the mirror's URL cannot be used: %s", why);
         const struct apt_source one = {.uri = b->mirror,
                                        .suite = b->suite,
                                        .components = "main",
                                        .signed_by = bootstrap_keyring};
-        arena_append(in->arena, used.items, used.count, one);
-    } else {
-        if (!apt_sources_read(in->arena, "/etc/apt", &all, err))
-            return error_wrap(err, "cannot read the host's apt sources");
-        apt_sources_select(in->arena, &all, &selection, &used);
+        arena_append(in->arena, in->used.items, in->used.count, one);
+    } else if (!host_sources(b, in->arena, &in->used, err)) {
+        return false;
     }
-    if (!used.count)
+    if (!in->used.count)
         return error_set(err, ERROR_INPUT,
                          "this host has no apt source of %s %s: name one in the recipe, "
                          "bootstrap: {mirror: URL}",
                          b->os, b->suite);
-    in->sources = apt_sources_deb822(in->arena, &used);
-    in->used = used;
+    in->sources = apt_sources_deb822(in->arena, &in->used);
     return true;
+}
+
+/* --- the sources that the guest keeps -----------------------------------------------------------
+ */
+
+/* 0 for the suite, 1 for its updates, 2 for its security archive: their order in the guest. */
+static int rank(const struct bootstrap *b, const char *suite)
+{
+    static const char *const tails[] = {"", "-updates", "-security"};
+    size_t n = strlen(b->suite);
+    for (size_t i = 0; strncmp(suite, b->suite, n) == 0 && i < COUNT(tails); i++)
+        if (strcmp(suite + n, tails[i]) == 0)
+            return (int)i;
+    return -1;
+}
+
+/* ARCHIVE/dists/SUITE/COMPONENT/binary-ARCH/Packages taken apart. */
+static bool source_of_pin(const struct bootstrap *b, struct arena *a, const struct index_pin *pin,
+                          struct apt_source *s, struct error **err)
+{
+    static const char below[] = "dists/";
+    size_t n = pin->archive ? strlen(pin->archive) : 0;
+    const char *rest = n > 1 && strncmp(pin->url, pin->archive, n) == 0 ? pin->url + n : "";
+    const char *suite = text_starts_with(rest, below) ? rest + strlen(below) : "";
+    const char *component = strchr(suite, '/'), *end = strstr(suite, "/binary-");
+    if (!component || !end || end <= component + 1)
+        return error_set(err, ERROR_INPUT, "%s is no package index of a base", pin->url);
+    *s = (struct apt_source){.uri = arena_strndup(a, pin->archive, n - 1),
+                             .suite = arena_strndup(a, suite, (size_t)(component - suite)),
+                             .components =
+                                 arena_strndup(a, component + 1, (size_t)(end - component) - 1),
+                             .signed_by = bootstrap_keyring};
+    const char *why = apt_uri_refused(s->uri);
+    if (why)
+        return error_set(err, ERROR_INPUT, "the package index %s cannot be kept: %s", pin->url,
+                         why);
+    for (const char *c = s->components; *c; c++)
+        if (!isalnum((unsigned char)*c) && !strchr("-/._", *c))
+            return error_set(err, ERROR_INPUT, "%s is no package index of a base", pin->url);
+    return rank(b, s->suite) >= 0 ||
+           error_set(err, ERROR_INPUT, "the package index %s is of another suite than %s", pin->url,
+                     b->suite);
+}
+
+/* A mirror that signs anew is known by the host's keyring. */
+static void take_keyring(const struct apt_sources *host, struct apt_source *s)
+{
+    size_t n = strlen(s->uri);
+    for (size_t i = 0; i < host->count; i++) {
+        const struct apt_source *h = &host->items[i];
+        if (strcmp(h->suite, s->suite) != 0 || strncmp(h->uri, s->uri, n) != 0 ||
+            h->uri[n + strspn(h->uri + n, "/")])
+            continue;
+        s->signed_by = h->signed_by;
+        s->key = h->key;
+    }
+}
+
+/* The archives that the packages are of, whatever the host's sources are by now: the same lock
+ * gives the same image on another host. */
+bool bootstrap_pinned_sources(const struct bootstrap *b, struct bootstrap_inputs *in,
+                              struct error **err)
+{
+    struct apt_sources host = {0}, found = {0};
+    autoerror struct error *ignored = NULL;
+    if (!b->mirror && !host_sources(b, in->arena, &host, &ignored))
+        log_debug("%s", error_text(ignored));
+    for (size_t i = 0; i < b->resolution->index_count; i++) {
+        struct apt_source s;
+        size_t k = 0;
+        if (!source_of_pin(b, in->arena, &b->resolution->indexes[i], &s, err))
+            return false;
+        while (k < found.count && (strcmp(found.items[k].uri, s.uri) != 0 ||
+                                   strcmp(found.items[k].suite, s.suite) != 0))
+            k++;
+        take_keyring(&host, &s);
+        if (k == found.count)
+            arena_append(in->arena, found.items, found.count, s);
+        else
+            found.items[k].components =
+                arena_printf(in->arena, "%s %s", found.items[k].components, s.components);
+    }
+    for (int order = 0; order < 3; order++)
+        for (size_t i = 0; i < found.count; i++)
+            if (rank(b, found.items[i].suite) == order)
+                arena_append(in->arena, in->used.items, in->used.count, found.items[i]);
+    in->sources = apt_sources_deb822(in->arena, &in->used);
+    return in->used.count || error_set(err, ERROR_INPUT, "no package index of the base is pinned");
 }
 
 bool bootstrap_collect(const struct bootstrap *b, struct bootstrap_inputs *in, struct error **err)
@@ -106,7 +199,10 @@ bool bootstrap_collect(const struct bootstrap *b, struct bootstrap_inputs *in, s
     if (!is_suite(b->suite))
         return error_set(err, ERROR_INPUT, "\"%s\" is not the name of a suite, such as bookworm",
                          b->suite);
-    return collect_packages(b, in, err) && collect_sources(b, in, err);
+    const char *why = b->mirror ? apt_uri_refused(b->mirror) : NULL;
+    if (why)
+        return error_set(err, ERROR_INPUT, "the mirror's URL cannot be used: %s", why);
+    return collect_packages(b, in, err);
 }
 
 bool bootstrap_wanted(const struct bootstrap *b, struct arena *a, const char *const **out,
@@ -158,7 +254,8 @@ bool bootstrap_resolve(const struct bootstrap *b, struct arena *a, const char *w
 {
     struct bootstrap_inputs in = {.arena = a};
     autotempdir char *guest = NULL;
-    if (!bootstrap_collect(b, &in, err) || !file_temp_dir(b->scratch, "apt-", &guest, err) ||
+    if (!bootstrap_collect(b, &in, err) || !collect_sources(b, &in, err) ||
+        !file_temp_dir(b->scratch, "apt-", &guest, err) ||
         !put(guest, "var/lib/dpkg/status", "", 0, err) ||
         !put(guest, "etc/apt/sources.list.d/base.sources", in.sources, strlen(in.sources), err) ||
         !put_keyrings(&in, guest, err))

@@ -11,15 +11,19 @@ struct bootstrap_inputs {
     struct arena *arena;
     const char **packages; /* built-in and asked for: sorted, each once, NULL-terminated */
     size_t count;
-    const char *sources; /* deb822: what apt reads now, and what the guest keeps */
+    const char *sources; /* deb822: what apt reads, or what the guest keeps */
     struct apt_sources used;
 };
 
 extern const char bootstrap_keyring[];
 
-/* `in` has an arena. ERROR_INPUT, ERROR_UNSUPPORTED as the header says. */
+/* Sets the packages; `in` has an arena. ERROR_INPUT, ERROR_UNSUPPORTED as the header says. */
 bool bootstrap_collect(const struct bootstrap *b, struct bootstrap_inputs *in, struct error **err)
     must_check;
+
+/* Sets sources and used: the archives of b->resolution's indexes. ERROR_INPUT. */
+bool bootstrap_pinned_sources(const struct bootstrap *b, struct bootstrap_inputs *in,
+                              struct error **err) must_check;
 
 /* The options of mmdebstrap that are the same for all, NULL-terminated. */
 extern const char *const bootstrap_options[];

@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include "bake/bootstrap.h"
+#include "bake/bootstrap_internal.h"
 #include "base/path.h"
 #include "base/process.h"
 #include "base/text.h"
@@ -17,7 +17,17 @@ static const struct package pinned[] = {
     {"libc6", "2.36", "amd64", "http://m.example/libc6.deb", "libc6_2.36_amd64.deb", 10,
      DIGEST_SHA256, DIGEST_B, true},
 };
-static const struct resolution resolution = {.packages = pinned, .count = COUNT(pinned)};
+#define PIN(archive_, path)                                                                        \
+    {                                                                                              \
+        .url = archive_ path, .digest = DIGEST_A, .archive = archive_                              \
+    }
+static const struct index_pin indexes[] = {
+    PIN("http://m.example/debian/", "dists/bookworm-updates/main/binary-amd64/Packages"),
+    PIN("http://m.example/debian/", "dists/bookworm/main/binary-amd64/Packages"),
+    PIN("http://m.example/security/", "dists/bookworm-security/main/binary-amd64/Packages"),
+};
+static const struct resolution resolution = {
+    .packages = pinned, .count = COUNT(pinned), .indexes = indexes, .index_count = COUNT(indexes)};
 
 static struct bootstrap example(const char *const *packages)
 {
@@ -50,9 +60,10 @@ static void test_key(void **state)
     assert_string_equal(key, other);
     /* Nor does it where the packages come from. */
     struct package moved[] = {pinned[0], pinned[1]};
-    const struct index_pin index = {.url = "http://m.example/Packages", .digest = DIGEST_A};
+    struct index_pin later[] = {indexes[0], indexes[1], indexes[2]};
     const struct resolution elsewhere = {
-        .packages = moved, .count = COUNT(moved), .indexes = &index, .index_count = 1};
+        .packages = moved, .count = COUNT(moved), .indexes = later, .index_count = COUNT(later)};
+    later[0].digest = DIGEST_B;
     moved[0].url = "http://other.example/bash.deb";
     c.resolution = &elsewhere;
     key_of(&c, other);
@@ -63,29 +74,26 @@ static void test_key(void **state)
     newer[0].version = "5.3";
     rebuilt[0].digest = DIGEST_B;
     manual[1].automatic = false;
-    const struct resolution others[] = {{.packages = newer, .count = 2},
-                                        {.packages = rebuilt, .count = 2},
-                                        {.packages = manual, .count = 2},
-                                        {.packages = pinned, .count = 1}};
-    struct bootstrap changed[COUNT(others) + 3];
-    for (size_t i = 0; i < COUNT(changed); i++) {
-        changed[i] = b;
-        if (i < COUNT(others))
-            changed[i].resolution = &others[i];
-    }
-    changed[COUNT(others)].mirror = "http://127.0.0.1:9/debian2"; /* the guest keeps it */
-    changed[COUNT(others) + 1].epoch++;
-    changed[COUNT(others) + 2].suite = "trixie";
-    for (size_t i = 0; i < COUNT(changed); i++) {
-        key_of(&changed[i], other);
+    struct index_pin other_archive[] = {
+        PIN("http://other.example/debian/", "dists/bookworm/main/binary-amd64/Packages")};
+    struct resolution others[5]; /* the last: the guest keeps other sources */
+    for (size_t i = 0; i < COUNT(others); i++)
+        others[i] = resolution;
+    others[0].packages = newer;
+    others[1].packages = rebuilt;
+    others[2].packages = manual;
+    others[3].count = 1;
+    others[4].indexes = other_archive;
+    others[4].index_count = 1;
+    for (size_t i = 0; i < COUNT(others); i++) {
+        struct bootstrap changed = b;
+        changed.resolution = &others[i];
+        key_of(&changed, other);
         assert_string_not_equal(key, other);
     }
-    b.mirror = NULL; /* the host's sources, where it has some */
-    autoerror struct error *why = NULL;
-    if (bootstrap_key(&b, other, &why))
-        assert_string_not_equal(key, other);
-    else
-        assert_int_equal(error_kind(why), ERROR_INPUT);
+    b.epoch++;
+    key_of(&b, other);
+    assert_string_not_equal(key, other);
 }
 
 static void test_unpinned(void **state)
@@ -101,8 +109,51 @@ static void test_unpinned(void **state)
     bad[1].digest = DIGEST_B;
     bad[1].digest_kind = DIGEST_SHA512;
     assert_fails(bootstrap_key(&b, key, &err), ERROR_INPUT, "is not pinned by its SHA-256");
+    bad[1].digest_kind = DIGEST_SHA256;
+    assert_fails(bootstrap_key(&b, key, &err), ERROR_INPUT,
+                 "no package index of the base is pinned");
     b.resolution = NULL;
     assert_fails(bootstrap_key(&b, key, &err), ERROR_INTERNAL, "are not resolved");
+}
+
+/* What the guest keeps as its sources is made of the pins. */
+static void test_pinned_sources(void **state)
+{
+    (void)state;
+    autoarena struct arena *a = arena_new();
+    const struct bootstrap b = example(NULL);
+    struct bootstrap_inputs in = {.arena = a};
+    assert_ok(bootstrap_pinned_sources(&b, &in, &err));
+#define SOURCE(uri, suite)                                                                         \
+    "Types: deb\nURIs: " uri "\nSuites: " suite "\nComponents: main\n"                             \
+    "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
+    assert_string_equal(in.sources, SOURCE("http://m.example/debian", "bookworm") "\n" SOURCE(
+                                        "http://m.example/debian",
+                                        "bookworm-updates") "\n" SOURCE("http://m.example/security",
+                                                                        "bookworm-security"));
+    static const struct {
+        const char *archive, *path, *says;
+    } bad[] = {
+        {"http://a/", "http://b/dists/bookworm/main/binary-amd64/Packages", "is no package index"},
+        {"http://a/", "http://a/Packages", "is no package index"},
+        {"http://a/", "http://a/dists/bookworm/binary-amd64/Packages", "is no package index"},
+        {"http://a/", "http://a/dists/bookworm/m\nx/binary-amd64/Packages", "is no package index"},
+        {"http://a/", "http://a/dists/trixie/main/binary-amd64/Packages", "of another suite"},
+        {"http://a/", "http://a/dists/bookworm-/main/binary-amd64/Packages", "of another suite"},
+        {"http://u:p@a/", "http://u:p@a/dists/bookworm/main/binary-amd64/Packages",
+         "cannot be kept"},
+        {"ssh://a/", "ssh://a/dists/bookworm/main/binary-amd64/Packages", "cannot be kept"},
+        {NULL, "http://a/dists/bookworm/main/binary-amd64/Packages", "is no package index"},
+    };
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        const struct index_pin pin = {
+            .url = bad[i].path, .digest = DIGEST_A, .archive = bad[i].archive};
+        const struct resolution r = {
+            .packages = pinned, .count = COUNT(pinned), .indexes = &pin, .index_count = 1};
+        struct bootstrap wrong = b;
+        wrong.resolution = &r;
+        assert_fails(bootstrap_pinned_sources(&wrong, &in, &err), ERROR_INPUT, bad[i].says);
+    }
 }
 
 static void test_wanted(void **state)
@@ -310,9 +361,13 @@ static void test_make(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_key),       cmocka_unit_test(test_unpinned),
-        cmocka_unit_test(test_wanted),    cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_no_mirror), cmocka_unit_test(test_wrong_file),
+        cmocka_unit_test(test_key),
+        cmocka_unit_test(test_unpinned),
+        cmocka_unit_test(test_pinned_sources),
+        cmocka_unit_test(test_wanted),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_no_mirror),
+        cmocka_unit_test(test_wrong_file),
     };
     const struct CMUnitTest slow[] = {
         cmocka_unit_test(test_make),
