@@ -119,12 +119,15 @@ static bool is_disk(void *data, const struct bundle_member *m)
 static bool begin(void *data, const struct bundle_member *m, bool *take, struct error **err)
 {
     struct upload *u = data;
-    u->current = disk_of(u, m);
-    if (!u->current)
+    struct disk *d = disk_of(u, m);
+    u->current = NULL;
+    if (!d)
         return true;
-    *take = !u->current->there;
-    return u->current->there || (file_write(u->current->marker, "", 0, 0600, err) &&
-                                 pool_upload(u->pool, u->current->volume, m->size, err));
+    *take = !d->there;
+    if (d->there)
+        return true;
+    u->current = d; /* from here on a failure takes the volume away */
+    return file_write(d->marker, "", 0, 0600, err) && pool_upload(u->pool, d->volume, m->size, err);
 }
 
 static bool add(void *data, const void *bytes, size_t size, struct error **err)
