@@ -126,8 +126,14 @@ static bool begin(void *data, const struct bundle_member *m, bool *take, struct 
     *take = !d->there;
     if (d->there)
         return true;
+    if (!file_write(d->marker, "", 0, 0600, err))
+        return false;
+    if (!pool_upload(u->pool, d->volume, m->size, err)) {
+        (void)unlink(d->marker);
+        return false;
+    }
     u->current = d; /* from here on a failure takes the volume away */
-    return file_write(d->marker, "", 0, 0600, err) && pool_upload(u->pool, d->volume, m->size, err);
+    return true;
 }
 
 static bool add(void *data, const void *bytes, size_t size, struct error **err)
@@ -241,6 +247,11 @@ bool artifact_to_pool(struct virt *v, struct bundle_reader *r, const char *pool,
         return false;
     u.pool = p;
     if (!file_make_dirs(folder, virt_is_session(v) ? 0700 : 0711, err))
+        return false;
+    /* A marker of an import that still goes on must not be taken for a leftover. */
+    autofree char *file = path_join(folder, ".upload.lock");
+    autoclose int lock = file_lock(file, true, true, "another import into a pool goes on", err);
+    if (lock < 0)
         return false;
     for (const char *const *n = b->names; *n; n++)
         if (!add_disks(&u, r, *n, err))

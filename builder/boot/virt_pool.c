@@ -163,13 +163,9 @@ static char *volume_xml(const char *volume, uint64_t size)
     return xml;
 }
 
-bool pool_upload(struct pool *p, const char *volume, uint64_t size, struct error **err)
+static bool begin_upload(struct pool *p, const char *volume, uint64_t size, struct error **err)
 {
-    autofree char *xml = volume_xml(volume, size);
     virStorageVolInfo info;
-    p->volume = virStorageVolCreateXML(p->handle, xml, 0);
-    if (!p->volume)
-        return virt_error(err, ERROR_HOST, "cannot make the volume %s", volume);
     if (virStorageVolGetInfo(p->volume, &info) < 0)
         return virt_error(err, ERROR_HOST, "cannot look at the volume %s", volume);
     if (info.type != VIR_STORAGE_VOL_FILE)
@@ -182,6 +178,19 @@ bool pool_upload(struct pool *p, const char *volume, uint64_t size, struct error
     if (!p->stream || virStorageVolUpload(p->volume, p->stream, 0, size, 0) < 0)
         return virt_error(err, ERROR_HOST, "cannot write the volume %s", volume);
     return true;
+}
+
+bool pool_upload(struct pool *p, const char *volume, uint64_t size, struct error **err)
+{
+    autofree char *xml = volume_xml(volume, size);
+    p->volume = virStorageVolCreateXML(p->handle, xml, 0);
+    if (!p->volume)
+        return virt_error(err, ERROR_HOST, "cannot make the volume %s", volume);
+    if (begin_upload(p, volume, size, err))
+        return true;
+    (void)virStorageVolDelete(p->volume, 0);
+    pool_abandon(p);
+    return false;
 }
 
 bool pool_send(struct pool *p, const void *bytes, size_t size, struct error **err)

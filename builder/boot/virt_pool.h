@@ -28,7 +28,8 @@ bool pool_digest(struct pool *p, const char *volume, uint64_t size, char hex[DIG
                  struct error **err) must_check;
 
 /* Makes a volume of so many bytes and begins to fill it. ERROR_UNSUPPORTED in a pool whose volumes
- * are no files. */
+ * are no files; on failure
+ * there is no such volume. */
 bool pool_upload(struct pool *p, const char *volume, uint64_t size, struct error **err) must_check;
 bool pool_send(struct pool *p, const void *bytes, size_t size, struct error **err) must_check;
 /* All was sent: waits until it is written. */
