@@ -98,6 +98,14 @@ static bool note_record(const char *path, void *data, struct error **err)
     (void)err;
     if (!text_ends_with(path, ".json") || !json_read_file(path, RECORD_MAX, &record, NULL))
         return true;
+    const char *sha256;
+    json_t *url;
+    json_object_foreach(json_object_get(record, "urls"), sha256, url)
+    {
+        struct cache_item *one = cache_find_blob(l->items, l->count, sha256);
+        if (one && !one->url)
+            one->url = arena_strdup(l->arena, json_string_value(url));
+    }
     struct cache_item *item =
         cache_find_blob(l->items, l->count, json_string_or(record, "sha256", ""));
     if (!item)

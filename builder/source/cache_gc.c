@@ -202,13 +202,25 @@ static bool is_there(const struct cleaning *c, const char *sha256)
     return access(path, F_OK) == 0;
 }
 
-/* A record whose blob is gone, or which a crash of the host left empty. */
+static bool leads_somewhere(const struct cleaning *c, const json_t *record)
+{
+    const char *sha256;
+    json_t *url;
+    json_object_foreach(json_object_get(record, "urls"), sha256, url)
+    {
+        if (is_there(c, sha256))
+            return true;
+    }
+    return is_there(c, json_string_or(record, "sha256", ""));
+}
+
+/* A record whose blobs are gone, or which a crash of the host left empty. */
 static bool drop_record(const char *path, void *data, struct error **err)
 {
     struct cleaning *c = data;
     autojson json_t *record = NULL;
     if (text_ends_with(path, ".json") && json_read_file(path, RECORD_MAX, &record, NULL) &&
-        is_there(c, json_string_or(record, "sha256", "")))
+        leads_somewhere(c, record))
         return true;
     return drop(c, path, err);
 }

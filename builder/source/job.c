@@ -217,6 +217,7 @@ static void came(struct job *j)
 {
     struct partial *p = &j->partial;
     const struct expectation *x = j->expect;
+    const char *sha512 = j->request ? verify_sha512(j->request) : NULL;
     autofree char *shown = url_redact(candidate(j));
     struct error *e = NULL;
     j->got = p->blob.size;
@@ -226,6 +227,7 @@ static void came(struct job *j)
         (!digest_known(j) ||
          verify_digest(shown, x->digest_kind, x->digest,
                        x->digest_kind == DIGEST_SHA512 ? j->sha512 : j->sha256, &e)) &&
+        (!sha512 || verify_digest(shown, DIGEST_SHA512, sha512, j->sha512, &e)) &&
         (!j->request || verify_file(j->fetcher, j->arena, j->request, x, p->blob.temporary, &e));
     if (!right && error_kind(e) == ERROR_TRUST && j->resumed && !j->whole) {
         log_warning("%s: what was resumed has become something else: fetching all of it", shown);
@@ -256,6 +258,15 @@ static void came(struct job *j)
     jobs_commit(&j, 1);
 }
 
+static void keep_record(const struct job *j)
+{
+    struct store *s = j->fetcher->store;
+    if (j->request)
+        record_keep(s, j->request, j->sha256, j->sha512);
+    else
+        record_text_keep(s, j->url, candidate(j), j->sha256, j->etag, j->last_modified);
+}
+
 void jobs_commit(struct job **jobs, size_t count)
 {
     struct partial *partials[JOBS_COMMITTED] = {0};
@@ -269,17 +280,22 @@ void jobs_commit(struct job **jobs, size_t count)
         fail(jobs[0], e);
         return;
     }
+    autojson json_t *urls = json_object();
     for (size_t i = 0; i < count; i++) {
         struct job *j = jobs[i];
-        struct store *s = j->fetcher->store;
         autofree char *shown = url_redact(candidate(j));
-        if (j->request)
-            record_keep(s, j->request, j->sha256, j->sha512);
-        else
-            record_text_keep(s, j->url, candidate(j), j->sha256, j->etag, j->last_modified);
+        if (count > 1 && j->request && record_is_for_people(j->request)) {
+            autofree char *url = url_redact(j->url);
+            json_set_string(urls, j->sha256, url);
+        } else {
+            keep_record(j);
+        }
         log_debug("fetched %s: %" PRIu64 " bytes, sha256 %s", shown, j->got, j->sha256);
-        finish(j, false);
     }
+    if (json_object_size(urls))
+        record_keep_urls(jobs[0]->fetcher->store, urls);
+    for (size_t i = 0; i < count; i++)
+        finish(jobs[i], false);
 }
 
 /* --- a transfer ---------------------------------------------------------------------------------
@@ -455,7 +471,8 @@ static void transfer_ended(struct job *j, enum http_fate fate)
 
 static bool open_partial(struct job *j, struct error **err)
 {
-    bool sha512 = digest_known(j) && j->expect->digest_kind == DIGEST_SHA512;
+    bool sha512 =
+        digest_known(j) && (j->expect->digest_kind == DIGEST_SHA512 || verify_sha512(j->request));
     if (j->opened)
         return true;
     j->opened =

@@ -33,19 +33,17 @@ static void forget(struct partial *p)
     p->noted = false;
 }
 
-static void read_notes(struct partial *p)
+static void read_notes(struct partial *p, off_t size)
 {
     autojson json_t *j = NULL;
-    struct stat st;
     if (access(p->notes, F_OK) != 0 || !json_read_file(p->notes, NOTES_MAX, &j, NULL))
         return;
     const char *origin = json_string_or(j, "origin", NULL);
     json_int_t whole = json_integer_value(json_object_get(j, "size"));
     p->noted = true;
-    if (!origin || !digest_is_valid(DIGEST_SHA256, origin) || whole < 0 ||
-        fstat(p->blob.fd, &st) < 0 || (whole && st.st_size > whole))
+    if (!origin || !digest_is_valid(DIGEST_SHA256, origin) || whole < 0 || (whole && size > whole))
         return;
-    p->had = (uint64_t)st.st_size;
+    p->had = (uint64_t)size;
     p->whole = (uint64_t)whole;
     replace(&p->origin, origin);
     replace(&p->validator, json_string_or(j, "validator", NULL));
@@ -81,6 +79,7 @@ bool partial_open(struct store *s, const char *name, bool with_sha512, bool resu
                   struct partial *p, struct error **err)
 {
     char hex[DIGEST_HEX_MAX];
+    struct stat st;
     autofree char *folder = path_join(store_root(s), PARTIAL_FOLDER);
     *p = (struct partial){.blob = NEW_BLOB};
     digest_bytes(DIGEST_SHA256, name, strlen(name), hex);
@@ -94,14 +93,16 @@ bool partial_open(struct store *s, const char *name, bool with_sha512, bool resu
         if (store_folder(s, PARTIAL_FOLDER, &made, NULL))
             p->blob.fd = open_file(p->blob.temporary);
     }
-    if (p->blob.fd < 0) {
+    if (p->blob.fd < 0 || fstat(p->blob.fd, &st) < 0) {
         error_errno(err, ERROR_HOST, errno, "cannot write into the cache: %s", p->blob.temporary);
         replace(&p->blob.temporary, NULL); /* not ours to remove */
         partial_drop(p);
         return false;
     }
     start_hashes(p, with_sha512);
-    read_notes(p);
+    p->empty = st.st_size == 0;
+    if (!p->empty)
+        read_notes(p, st.st_size);
     if (resume && p->had)
         return true;
     if (!partial_restart(p, err)) {
@@ -144,10 +145,10 @@ bool partial_hash(struct partial *p, uint64_t bytes, bool *all, struct error **e
 
 bool partial_restart(struct partial *p, struct error **err)
 {
-    struct stat st;
     bool with_sha512 = p->blob.sha512 != NULL;
-    if (fstat(p->blob.fd, &st) < 0 || (st.st_size > 0 && ftruncate(p->blob.fd, 0) < 0))
+    if (!p->empty && ftruncate(p->blob.fd, 0) < 0)
         return error_errno(err, ERROR_HOST, errno, "cannot empty %s", p->blob.temporary);
+    p->empty = true;
     forget(p);
     if (p->blob.size)
         start_hashes(p, with_sha512);
@@ -160,6 +161,7 @@ bool partial_copy(struct partial *p, int fd, struct error **err)
     int flags = fcntl(p->blob.fd, F_GETFL);
     if (!partial_restart(p, err))
         return false;
+    p->empty = false;
     /* A copy by ranges is refused by files that are only appended to. */
     if (flags < 0 || fcntl(p->blob.fd, F_SETFL, flags & ~O_APPEND) < 0)
         return error_errno(err, ERROR_HOST, errno, "%s", p->blob.temporary);
@@ -191,6 +193,7 @@ bool partial_is_of(const struct partial *p, const char *url)
 
 bool partial_write(struct partial *p, const void *bytes, size_t size, struct error **err)
 {
+    p->empty = false;
     if (!blob_write(&p->blob, bytes, size, err))
         return false;
     if (!p->noted && p->origin && p->blob.size >= WORTH_NOTING)

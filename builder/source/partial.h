@@ -25,6 +25,7 @@ struct partial {
     char *origin;         /* SHA-256 of the URL that the validator is of, or NULL */
     char *validator;      /* strong, or NULL */
     bool noted;           /* the JSON says this */
+    bool empty;           /* the file is */
 };
 
 /* Opens or makes it. With resume, what is there stays: hash it with partial_hash before going on.

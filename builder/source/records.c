@@ -68,6 +68,21 @@ static bool digest_of(const struct fetch_request *r, const struct expectation *e
     return *digest && digest_is_valid(*kind, *digest);
 }
 
+/* A record says it of what was fetched; what was imported is looked at. */
+static bool has_sha512(const struct store *s, const struct fetch_request *r, const char *sha256)
+{
+    const char *wanted = verify_sha512(r);
+    char hex[DIGEST_HEX_MAX];
+    if (!wanted)
+        return true;
+    autofree char *name = verify_record_name(r), *path = store_blob_path(s, sha256);
+    autojson json_t *record = store_recall(s, name);
+    if (strcmp(json_string_or(record, "sha256", ""), sha256) == 0 &&
+        strcasecmp(json_string_or(record, "sha512", ""), wanted) == 0)
+        return true;
+    return digest_file(DIGEST_SHA512, path, hex, NULL, NULL) && strcasecmp(hex, wanted) == 0;
+}
+
 bool record_find(const struct store *s, const struct fetch_request *r, const struct expectation *e,
                  char sha256[DIGEST_HEX_MAX])
 {
@@ -79,7 +94,7 @@ bool record_find(const struct store *s, const struct fetch_request *r, const str
     bool by_digest = digest_of(r, e, &kind, &digest);
     bool found;
     if (by_digest && kind == DIGEST_SHA256) {
-        found = set_sha256(sha256, digest) && store_has(s, sha256);
+        found = set_sha256(sha256, digest) && store_has(s, sha256) && has_sha512(s, r, sha256);
     } else if (r->anew && !by_digest) {
         found = false;
     } else {
@@ -109,6 +124,21 @@ void record_keep(struct store *s, const struct fetch_request *r, const char *sha
         json_set_string(j, digest_name(DIGEST_SHA512), sha512);
     json_set_string(j, "stamp", stamp);
     json_set_string(j, "checksums_stamp", checksums);
+    json_set_integer(j, "fetched", (json_int_t)time(NULL));
+    store_remember(s, name, j);
+}
+
+bool record_is_for_people(const struct fetch_request *r)
+{
+    return r->verify->kind == VERIFY_DIGEST && r->verify->digest_kind == DIGEST_SHA256 &&
+           url_is_http(r->url);
+}
+
+void record_keep_urls(struct store *s, json_t *urls)
+{
+    autojson json_t *j = json_object();
+    autofree char *name = json_canonical(urls);
+    json_set(j, "urls", json_incref(urls));
     json_set_integer(j, "fetched", (json_int_t)time(NULL));
     store_remember(s, name, j);
 }

@@ -13,6 +13,12 @@ bool record_find(const struct store *s, const struct fetch_request *r, const str
 void record_keep(struct store *s, const struct fetch_request *r, const char *sha256,
                  const char *sha512);
 
+/* True for what is found by its SHA-256 alone: its record only tells people where it came from. */
+bool record_is_for_people(const struct fetch_request *r);
+/* One record for several such: {"urls": {SHA-256: URL}}. A file for each would take longer than the
+ * files themselves. */
+void record_keep_urls(struct store *s, json_t *urls);
+
 /* The same for texts that are asked again: the last answer, or NULL. */
 char *record_text_name(const char *url);
 /* The blob of a text's record, if the store still has it. */
