@@ -209,12 +209,14 @@ static struct job blob_job(struct fetcher *f, struct arena *a, const struct fetc
 
 static bool same_thing(const struct job *j, const struct job *k)
 {
+    const char *a = verify_sha512(j->request), *b = verify_sha512(k->request);
     if (strcmp(j->url, k->url) != 0 || j->expect->digest_known != k->expect->digest_known)
         return false;
     if (!j->expect->digest_known)
         return strcmp(j->name, k->name) == 0;
     return j->expect->digest_kind == k->expect->digest_kind &&
-           strcasecmp(j->expect->digest, k->expect->digest) == 0;
+           strcasecmp(j->expect->digest, k->expect->digest) == 0 &&
+           (a && b ? strcasecmp(a, b) == 0 : a == b);
 }
 
 /* Those that the store lacks, each once. */

@@ -65,6 +65,13 @@ bool verify_file(struct fetcher *f, struct arena *a, const struct fetch_request 
     return e->first_use || error_set(err, ERROR_TRUST, "nothing says what '%s' must be", file);
 }
 
+const char *verify_sha512(const struct fetch_request *r)
+{
+    const struct verify *v = r->verify;
+    bool both = r->locked && v->kind == VERIFY_DIGEST && v->digest_kind == DIGEST_SHA512;
+    return both ? v->digest : NULL;
+}
+
 char *verify_record_name(const struct fetch_request *r)
 {
     const struct verify_ops *ops = ops_of(r->verify);

@@ -28,6 +28,10 @@ bool verify_expect(struct fetcher *f, struct arena *a, const struct fetch_reques
 bool verify_file(struct fetcher *f, struct arena *a, const struct fetch_request *r,
                  const struct expectation *e, const char *file, struct error **err) must_check;
 
+/* The SHA-512 that the recipe itself says of what the lock binds by its SHA-256: both must hold.
+ * NULL where there is none. */
+const char *verify_sha512(const struct fetch_request *r);
+
 /* What a record of the store is remembered by: the URL and all that verifies it. Free it. */
 char *verify_record_name(const struct fetch_request *r);
 

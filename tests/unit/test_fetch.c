@@ -416,6 +416,30 @@ static void two_at_once(void **state)
     assert_int_equal(requests(&b.server, "/file"), 1);
 }
 
+/* The SHA-256 that a lock says does not stand in for the SHA-512 that the recipe says. */
+static void both_digests_hold(void **state)
+{
+    (void)state;
+    cleanup(bench_stop) struct bench b;
+    bench_start(&b);
+    autoarena struct arena *a = arena_new();
+    const char *path = arena_printf(a, "%s/two", b.dir);
+    char other[] = SHA512_TEXT, sha256[DIGEST_HEX_MAX];
+    other[0] = '0';
+    assert_ok(file_write(path, TEXT, strlen(TEXT), 0600, &err));
+    by_digest(&b, DIGEST_SHA512, other);
+    const struct fetch_request r = {
+        .url = path, .verify = &b.verify, .what = "thing", .locked = SHA_TEXT};
+    assert_fails(fetch_blob(b.fetcher, &r, sha256, &err), ERROR_TRUST, "sha512 expected 0");
+    assert_false(store_has(b.store, SHA_TEXT));
+    by_digest(&b, DIGEST_SHA512, SHA512_TEXT);
+    assert_ok(fetch_blob(b.fetcher, &r, sha256, &err));
+    assert_true(fetch_known(b.store, &r, sha256));
+    by_digest(&b, DIGEST_SHA512, other); /* what is there already is looked at too */
+    assert_false(fetch_known(b.store, &r, sha256));
+    assert_fails(fetch_blob(b.fetcher, &r, sha256, &err), ERROR_TRUST, "sha512 expected 0");
+}
+
 /* A mirror that is a folder gives them faster than they become blobs. */
 static void more_at_once_than_files_can_be_open(void **state)
 {
@@ -458,6 +482,7 @@ int main(void)
         cmocka_unit_test(indexes_are_asked_with_validators),
         cmocka_unit_test(local_files),
         cmocka_unit_test(two_at_once),
+        cmocka_unit_test(both_digests_hold),
         cmocka_unit_test(more_at_once_than_files_can_be_open),
     };
     /* A second of waiting is 5 ms. */
