@@ -1,6 +1,7 @@
 #include "web_server.h"
 
-#include "source/fetch.h"
+#include "source/cache.h"
+#include "source/verify.h"
 
 #include <sys/stat.h>
 #include <time.h>
@@ -713,6 +714,33 @@ static void checksums_are_asked_once(void **state)
     assert_int_equal(count(&b, "/sums"), 2);
 }
 
+/* Small ones that come together share a record, which still says where they came from. */
+static void small_ones_share_a_record(void **state)
+{
+    (void)state;
+    cleanup(bench_stop) struct bench b;
+    bench_start(&b);
+    struct fetch_request r[] = {ask(&b, "/plain"), ask(&b, "/other/plain")};
+    struct fetch_result results[2];
+    struct cache_item *items;
+    size_t n;
+    assert_ok(fetch_all(b.fetcher, b.arena, r, 2, results, &err));
+    assert_ok(cache_list(b.store, b.arena, &items, &n, &err));
+    assert_int_equal(n, 1);
+    assert_non_null(strstr(items[0].url, "/plain"));
+    autofree char *name = verify_record_name(&r[0]);
+    assert_null(store_recall(b.store, name));
+    assert_empty(&b, "partial");
+    /* Cleaning up keeps the record for as long as it leads to a blob. */
+    struct cache_gc_result result;
+    const struct cache_gc_options keep = {.days = 1}, nothing = {.all = true};
+    assert_ok(cache_gc(b.store, &keep, b.arena, &result, &err));
+    assert_ok(cache_list(b.store, b.arena, &items, &n, &err));
+    assert_non_null(items[0].url);
+    assert_ok(cache_gc(b.store, &nothing, b.arena, &result, &err));
+    assert_empty(&b, "sources");
+}
+
 /* Processes that want overlapping sets in different orders: each is fetched once, and all end. */
 static void overlapping_sets(void **state)
 {
@@ -768,6 +796,7 @@ int main(void)
         cmocka_unit_test(fallbacks_come_last),
         cmocka_unit_test(offline_is_offline),
         cmocka_unit_test(checksums_are_asked_once),
+        cmocka_unit_test(small_ones_share_a_record),
         cmocka_unit_test(overlapping_sets),
     };
     web_make_body();
