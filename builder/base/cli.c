@@ -220,10 +220,13 @@ static void print_options(const struct option_spec *o, const char *title)
         if (o->type != OPTION_FLAG && o->type != OPTION_COUNT && n > 0 && n < (int)sizeof left)
             snprintf(left + n, sizeof left - (size_t)n, o->type == OPTION_WORDS ? " [%s…]" : " %s",
                      o->value ? o->value : "VALUE");
-        if (strlen(left) > 30)
+        int wide = 0; /* columns, not bytes */
+        for (const char *s = left; *s; s++)
+            wide += ((unsigned char)*s & 0xc0) != 0x80;
+        if (wide > 30)
             printf("%s\n%30s  %s\n", left, "", o->help);
         else
-            printf("%-30s  %s\n", left, o->help);
+            printf("%s%*s  %s\n", left, 30 - wide, "", o->help);
     }
 }
 

@@ -199,9 +199,6 @@ static bool open_part(struct parts_out *p, struct part_out *one, struct error **
 
 static bool next_part(struct parts_out *p, struct error **err)
 {
-    if (p->count == BUNDLE_MAX_PARTS)
-        return error_set(err, ERROR_USAGE, "more than %d parts: a larger --split makes fewer",
-                         BUNDLE_MAX_PARTS);
     struct part_out *items = realloc(p->items, (p->count + 1) * sizeof *items);
     if (!items)
         abort();

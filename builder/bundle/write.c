@@ -213,6 +213,10 @@ bool bundle_write(const struct bundle *b, const struct bundle_write_options *o, 
     if (o->sign_key && !sign(manifest, o->sign_key, &signature, &signature_size, &openpgp, err))
         return false;
     uint64_t size = whole_size(&w.b, strlen(manifest), signature, signature_size);
+    if (o->split && (size - 1) / o->split >= BUNDLE_MAX_PARTS)
+        return error_set(err, ERROR_USAGE,
+                         "%ju bytes are more than %d parts of %ju: a larger --split makes fewer",
+                         (uintmax_t)size, BUNDLE_MAX_PARTS, (uintmax_t)o->split);
     if (!space_check(path, size, "the bundle", err))
         return false;
     for (size_t i = 0; i < w.b.count; i++)

@@ -698,6 +698,14 @@ static void refuses_to_write(void **state)
     write_text(dir, "a", "text");
     m.sha256 = SHA;
     assert_fails(bundle_write(&b, &o, file, NULL, &err), ERROR_TRUST, "is expected");
+    const struct bundle_write_options small = {.split = BUNDLE_MIN_SPLIT};
+    autofree char *huge = path_join(dir, "huge");
+    m.source = huge;
+    write_text(dir, "huge", "");
+    assert_int_equal(truncate(huge, (off_t)(BUNDLE_MAX_PARTS * BUNDLE_MIN_SPLIT)), 0);
+    assert_fails(bundle_write(&b, &small, file, NULL, &err), ERROR_USAGE, "a larger --split");
+    unlink(huge);
+    m.source = a;
     m.sha256 = NULL;
     m.path = "../a";
     assert_fails(bundle_write(&b, &o, file, NULL, &err), ERROR_INPUT, "`..`");
