@@ -56,7 +56,9 @@ static void write_notes(struct partial *p)
     json_set_string(j, "origin", p->origin);
     json_set_string(j, "validator", p->validator);
     json_set_integer(j, "size", (json_int_t)p->whole);
-    p->noted = json_write_file(p->notes, j, 0600, &why);
+    /* Lost with the power, they only cost what had come. */
+    autofree char *text = json_pretty(j);
+    p->noted = file_write_unsynced(p->notes, text, strlen(text), 0600, &why);
     if (!p->noted)
         log_debug("a partial file will not be resumed: %s", error_text(why));
 }
