@@ -42,10 +42,11 @@ static bool parse_item(struct arena *a, char *item, const char *origin, struct m
     char *equals = find_equals(item);
     if (!equals) {
         autofree char *shown = url_redact(item);
+        size_t n = strcspn(shown, "="); /* what stands behind may hold a password */
         return error_set(err, ERROR_USAGE,
-                         "%s: '%s' is not PREFIX=REPLACEMENT, where REPLACEMENT is a http, https "
-                         "or file URL or an absolute path",
-                         origin, shown);
+                         "%s: '%.*s%s' is not PREFIX=REPLACEMENT, where REPLACEMENT is a http, "
+                         "https or file URL or an absolute path",
+                         origin, (int)n, shown, shown[n] ? "=…" : "");
     }
     *equals = '\0';
     m->prefix = arena_strdup(a, item);
