@@ -169,6 +169,28 @@ static bool contradicts(const struct pipeline *p, const char *url, const struct 
                         p->recipe->file, last ? last : "sources");
 }
 
+static bool was_signed(const struct lock_source *s, const struct openpgp *signer)
+{
+    static const char by[] = "signed by ";
+    size_t n = strlen(s->verified), f = strlen(signer->fingerprint), b = strlen(by);
+    return text_ends_with(s->verified, signer->fingerprint) && n >= f + b &&
+           strncmp(s->verified + n - f - b, by, b) == 0;
+}
+
+/* The list that was asked is the one that is to be asked. A local one may have moved with the
+ * recipe. */
+static bool was_listed(const struct lock_source *s, const char *list)
+{
+    static const char by[] = "checksums ";
+    if (!text_starts_with(s->verified, by))
+        return false;
+    autofree char *shown = url_redact(list);
+    const char *rest = s->verified + sizeof by - 1;
+    size_t n = strlen(shown);
+    return !url_is_http(list) || (strncmp(rest, shown, n) == 0 &&
+                                  (!rest[n] || text_starts_with(rest + n, ", signed by ")));
+}
+
 /* Whether somebody has looked, when it was locked, at what the recipe wants looked at now. */
 static bool is_vouched(const struct lock_source *s, const struct verify *v)
 {
@@ -177,10 +199,9 @@ static bool is_vouched(const struct lock_source *s, const struct verify *v)
     case VERIFY_DIGEST:
         return v->digest_kind == DIGEST_SHA256 || s->sha512;
     case VERIFY_CHECKSUMS:
-        return text_starts_with(s->verified, "checksums ") &&
-               (!signer || strstr(s->verified, signer->fingerprint));
+        return was_listed(s, v->checksums) && (!signer || was_signed(s, signer));
     case VERIFY_OPENPGP:
-        return signer && strstr(s->verified, signer->fingerprint);
+        return signer && was_signed(s, signer);
     default:
         return true;
     }
@@ -242,6 +263,23 @@ static void say_first_use(struct pipeline *p, const char *url, const char *sha25
     arena_append(p->arena, p->pins.first_use, p->pins.first_use_count, line);
 }
 
+/* A recipe may name a URL twice, and a lock has one digest for it. */
+static bool record_agrees(const struct pipeline *p, const struct lock_source *s,
+                          const struct verify *v, struct error **err)
+{
+    for (size_t i = 0; i < p->pins.source_count; i++) {
+        const struct lock_source *other = &p->pins.sources[i];
+        if (strcmp(other->url, s->url) != 0 || strcmp(other->sha256, s->sha256) == 0)
+            continue;
+        autofree char *shown = url_redact(s->url);
+        return error_set_at(err, ERROR_TRUST, v->place,
+                            "%s: is named twice, and has given two different files: sha256 %s (%s) "
+                            "and %s (%s); give its sha256 in the recipe",
+                            shown, other->sha256, other->verified, s->sha256, s->verified);
+    }
+    return true;
+}
+
 bool pins_record(struct pipeline *p, const char *url, const struct verify *v,
                  const struct fetch_result *r, bool is_base, struct error **err)
 {
@@ -260,6 +298,8 @@ bool pins_record(struct pipeline *p, const char *url, const struct verify *v,
                             shown, s.sha256, s.verified, old->sha256, p->pins.path, p->recipe->file,
                             last ? last : "sources");
     }
+    if (!is_base && !record_agrees(p, &s, v, err))
+        return false;
     if (v->kind == VERIFY_DIGEST && v->digest_kind == DIGEST_SHA512)
         s.sha512 = v->digest;
     if (r->first_use)

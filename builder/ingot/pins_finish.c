@@ -252,10 +252,11 @@ static void say_changes(const struct pipeline *p)
 
 static void say_first_uses(const struct pipeline *p)
 {
+    const char *then = pins_forbidden(p) ? "no lock says what it must be next time"
+                                         : "from now on it must be this";
     for (size_t i = 0; i < p->pins.first_use_count; i++)
-        log_warning("first use: %s: nothing published vouches for it, and from now on it must be "
-                    "this",
-                    p->pins.first_use[i]);
+        log_warning("first use: %s: nothing published vouches for it, and %s", p->pins.first_use[i],
+                    then);
 }
 
 const char *pins_forbidden(const struct pipeline *p)

@@ -192,6 +192,8 @@ DRIFT = [
                                                       "the package curl is not in it"]),
     (("boot: {", "recommends: true\npackages: [musl]\nboot: {"), ["the package musl is not in it"]),
     (("/agent, key", "/agent2, key"), ["package repositories or their keys are others"]),
+    (("/SHA256SUMS\"}, to: /usr/local/bin/tool", "/other.sums\"}, to: /usr/local/bin/tool"),
+     ["/tool is to be verified otherwise", "/SHA256SUMS)"]),
 ]
 
 
@@ -256,7 +258,7 @@ def test_read_only_folder(ingot, copy, tmp_path):
     script = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
     alone = ingot.with_(prefix=["unshare", "-m", "sh", "-c", script, recipe.parent])
     image = bake(alone, recipe, tmp_path)
-    assert "readonly.lock is not written" in image.said
+    assert "readonly.lock is not written" in image.said and "next time" in image.said
     assert not recipe.with_suffix(".lock").exists()
 
 
