@@ -363,8 +363,12 @@ static void ask_proxies(struct apt *s)
     static const char *const schemes[] = {"http", "https"};
     for (size_t i = 0; i < COUNT(schemes); i++) {
         autofree char *found = apt_host_proxy(schemes[i]);
-        if (found)
-            s->proxies[i] = arena_printf(s->arena, "%s_proxy=%s", schemes[i], found);
+        if (!found)
+            continue;
+        s->proxies[i] = arena_printf(s->arena, "%s_proxy=%s", schemes[i], found);
+        log_info("the indexes are read through the %s proxy of this host's apt; for the packages "
+                 "themselves set %s_proxy",
+                 schemes[i], schemes[i]);
     }
 }
 
