@@ -152,7 +152,13 @@ bool pins_open(struct pipeline *p, struct error **err)
                          k->read ? "--locked: %s says nothing of %s; `ingot lock` makes it"
                                  : "--locked: there is no %s (for %s); `ingot lock` makes it",
                          k->path, architecture_name(p->recipe->arch));
-    return session_epoch(k->read, &p->epoch, err) && renew(p, p->options->update, err);
+    if (!session_epoch(k->read, &p->epoch, err))
+        return false;
+    if (p->options->locked && p->epoch != k->read->epoch)
+        return error_set(err, ERROR_TRUST,
+                         "--locked: SOURCE_DATE_EPOCH is %jd, and the epoch in %s %jd: unset it",
+                         (intmax_t)p->epoch, k->path, (intmax_t)k->read->epoch);
+    return renew(p, p->options->update, err);
 }
 
 /* --- sources ------------------------------------------------------------------------------------

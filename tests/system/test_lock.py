@@ -241,6 +241,9 @@ def test_contradiction_without_locked(ingot, copy):
 def test_overrides(ingot, locked, tmp_path):
     done = ingot("build", locked.recipe, "--locked", "--set", "boot.cpus=2", "-o", tmp_path)
     assert done.code == 4 and "takes no overrides" in done.err, done
+    other = ingot.with_(SOURCE_DATE_EPOCH="1000000000")
+    done = other("build", locked.recipe, "--locked", "-o", tmp_path)
+    assert done.code == 4 and "SOURCE_DATE_EPOCH is 1000000000" in done.err, done
     done = ingot.with_(INGOT_SET_boot__cpus="2")("lock", locked.recipe)
     assert done.code == 4 and "INGOT_SET_" in done.err, done
     # It is used where it fits, and not written where it does not.
