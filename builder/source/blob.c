@@ -16,6 +16,7 @@
 
 #define BLOB_MODE 0444
 #define STAMP_MAX 160
+#define SMALL ((off_t)1 << 20) /* sooner hashed again than safe on the disk */
 /* The disk is kept busy while a blob comes in, so that the fsync at its end has little to do. */
 #define FLUSH_STEP ((uint64_t)8 << 20)
 
@@ -52,8 +53,7 @@ static const char *boot_id(void)
     return id;
 }
 
-/* With boot: the stamp of a blob that may not be on the disk yet, which holds until the power goes.
- */
+/* With boot: the stamp of a blob that may not be on the disk yet; it holds until the power goes. */
 static size_t stamp_text(const struct stat *st, const char *boot, char text[STAMP_MAX])
 {
     const struct file_stamp f = file_stamp_of(st);
@@ -159,7 +159,7 @@ bool store_rehash(const struct store *s, const char *sha256, bool *damaged)
     if (v == VERDICT_DAMAGED)
         set_aside(s, sha256, path);
     else if (v == VERDICT_RIGHT)
-        stamp_write(s, sha256, &st, fsync(fd) == 0);
+        stamp_write(s, sha256, &st, st.st_size > SMALL && fsync(fd) == 0);
     return v == VERDICT_RIGHT;
 }
 
@@ -315,7 +315,8 @@ static bool give_name(struct new_blob *b, const char *sha256, bool on_disk, stru
     b->temporary = NULL;
     if (fchmod(b->fd, BLOB_MODE) < 0 || fstat(b->fd, &st) < 0 || close(take_fd(&b->fd)) < 0)
         return error_errno(err, ERROR_HOST, errno, "%s", path);
-    stamp_write(b->store, sha256, &st, on_disk);
+    if (on_disk) /* else on its first use: a file for each is what takes longest with small ones */
+        stamp_write(b->store, sha256, &st, true);
     return true;
 }
 

@@ -14,9 +14,8 @@
  *   damaged/HEX       blobs that were found to be damaged
  *
  * Many processes share it, and any of them may be killed at any time: a blob gets its name by a
- * rename (after fsync, or with a stamp that only holds until the power goes), its stamp comes after
- * that, and whatever is missing behind such a step is made up for by hashing the blob again on its
- * next use.
+ * rename (after fsync, or without a stamp), its stamp comes after that, and whatever is missing
+ * behind such a step is made up for by hashing the blob again on its next use.
  */
 #ifndef INGOT_SOURCE_STORE_H
 #define INGOT_SOURCE_STORE_H
@@ -80,9 +79,8 @@ void blob_digests(struct new_blob *b, char sha256[DIGEST_HEX_MAX], char sha512[D
  * whole, it stays and the new one goes. */
 bool blob_commit(struct new_blob *b, const char *sha256, struct error **err) must_check;
 /* The same for several blobs of one store; those in front of one that fails may have been made.
- * Without wait the kernel writes them to the disk when it likes: their stamps hold until the host
- * is started again, and then they are hashed on their next use. For many small ones this is much
- * faster. */
+ * Without wait the kernel writes them to the disk when it likes, and they have no stamp: they are
+ * hashed on their next use. For many small ones this is much faster. */
 bool blob_commit_all(struct new_blob *const *blobs, const char *const *sha256, size_t count,
                      bool wait, struct error **err) must_check;
 void blob_abandon(struct new_blob *b);
