@@ -419,14 +419,30 @@ static void compare_source(struct pipeline *p, struct drift *d, const char *what
                name, s->verified);
 }
 
+static void compare_bootstrap(struct pipeline *p, struct drift *d)
+{
+    const struct base *base = &p->recipe->base;
+    const struct lock_packages *l = &p->pins.now.bootstrap;
+    size_t before = d->count;
+    if (pins_of_bootstrap(p))
+        return;
+    for (size_t i = 0; l->resolution && p->bootstrap_wanted && p->bootstrap_wanted[i]; i++)
+        if (!has(l->wanted, p->bootstrap_wanted[i]))
+            differ(d, "the base's package %s is not in it", p->bootstrap_wanted[i]);
+    for (size_t i = 0; l->resolution && l->wanted[i]; i++)
+        if (!has(p->bootstrap_wanted, l->wanted[i]))
+            differ(d, "the base's package %s is in it, and no longer asked for", l->wanted[i]);
+    if (d->count == before)
+        differ(d, "the base is %s %s from another place, or not in it", base->os.text,
+               base->suite.text);
+}
+
 static void compare_base(struct pipeline *p, struct drift *d)
 {
     const struct base *base = &p->recipe->base;
     const struct lock_arch *l = &p->pins.now;
     if (base->kind == BASE_BOOTSTRAP) {
-        if (!pins_of_bootstrap(p))
-            differ(d, "the packages of the base (%s %s) are not those in it", base->os.text,
-                   base->suite.text);
+        compare_bootstrap(p, d);
         return;
     }
     const char *key = lock_key(p->arena, base->image.text);
