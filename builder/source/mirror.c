@@ -42,7 +42,8 @@ static bool parse_item(struct arena *a, char *item, const char *origin, struct m
     char *equals = find_equals(item);
     if (!equals) {
         autofree char *shown = url_redact(item);
-        size_t n = strcspn(shown, "="); /* what stands behind may hold a password */
+        bool user = strchr(item, '@') != NULL; /* and maybe a password, where no URL begins */
+        size_t n = user ? strcspn(shown, "=") : strlen(shown);
         return error_set(err, ERROR_USAGE,
                          "%s: '%.*s%s' is not PREFIX=REPLACEMENT, where REPLACEMENT is a http, "
                          "https or file URL or an absolute path",
