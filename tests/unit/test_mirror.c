@@ -75,6 +75,7 @@ static void bad_ones_are_refused(void **state)
         {"https://h=", "is not PREFIX=REPLACEMENT"},
         {"https://h=m.example", "is not PREFIX=REPLACEMENT"},
         {"https://h=ftp://m", "is not PREFIX=REPLACEMENT"},
+        {"https://h=http//u:secret@m", "'https://h=…' is not PREFIX=REPLACEMENT"},
         {"=https://m", "is no prefix of http and https URLs"},
         {"h.example=https://m", "is no prefix of http and https URLs"},
         {"file:///a=https://m", "is no prefix of http and https URLs"},
