@@ -426,6 +426,9 @@ static void compare_bootstrap(struct pipeline *p, struct drift *d)
     size_t before = d->count;
     if (pins_of_bootstrap(p))
         return;
+    if (l->resolution && !(same(l->os, base->os.text) && same(l->suite, base->suite.text)))
+        differ(d, "the base is %s %s, and %s %s in it", base->os.text, base->suite.text, l->os,
+               l->suite);
     for (size_t i = 0; l->resolution && p->bootstrap_wanted && p->bootstrap_wanted[i]; i++)
         if (!has(l->wanted, p->bootstrap_wanted[i]))
             differ(d, "the base's package %s is not in it", p->bootstrap_wanted[i]);
