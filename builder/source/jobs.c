@@ -73,8 +73,13 @@ static void advance(struct job *j)
     } while (j->state != before && (j->state == JOB_OPEN || j->state == JOB_HASH));
 }
 
-/* One step of each; true if one is left. *wait: milliseconds until there is something to do. No
- * more begin than files can be open, however many come from this host or are put off at once. */
+/* No more begin than files can be open, however many come from this host or are put off at once. */
+static bool may_go_on(const struct job *j, unsigned busy, unsigned limit, unsigned parked)
+{
+    return busy < limit && (is_parked(j) || parked < JOBS_COMMITTED);
+}
+
+/* One step of each; true if one is left. *wait: milliseconds until there is something to do. */
 static bool step_all(struct job *jobs, size_t count, unsigned limit, unsigned *wait)
 {
     unsigned busy = 0, parked = 0;
@@ -89,7 +94,7 @@ static bool step_all(struct job *jobs, size_t count, unsigned limit, unsigned *w
         if (j->state == JOB_DONE)
             continue;
         bool was = is_busy(j), stood = is_parked(j);
-        if (was || (busy < limit && (stood || parked < JOBS_COMMITTED)))
+        if (was || may_go_on(j, busy, limit, parked))
             advance(j);
         busy += (unsigned)is_busy(j) - (unsigned)was;
         parked += (unsigned)is_parked(j) - (unsigned)stood;
@@ -98,7 +103,7 @@ static bool step_all(struct job *jobs, size_t count, unsigned limit, unsigned *w
             *wait = 0;
         else if (j->state == JOB_LOCK || j->state == JOB_PAUSE || j->state == JOB_HELD) {
             uint64_t until = j->wake > now ? j->wake - now : 1;
-            if (until < *wait && (j->wake > now || busy < limit))
+            if (until < *wait && (j->wake > now || may_go_on(j, busy, limit, parked)))
                 *wait = (unsigned)until;
         }
     }
