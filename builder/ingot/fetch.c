@@ -49,9 +49,10 @@ static void report(const struct cli *cli, struct pipeline *p, json_t *list)
     json_array_append_new(list, j);
 }
 
-static bool fetch_one(const struct cli *cli, const struct options *o, struct session *s,
+static bool fetch_one(const struct cli *cli, const void *options_given, struct session *s,
                       const char *given, json_t *list, struct error **err)
 {
+    const struct options *o = options_given;
     const struct pipeline_options how = {.offline = o->offline,
                                          .locked = o->locked,
                                          .everything = true,
@@ -71,25 +72,9 @@ static bool fetch_one(const struct cli *cli, const struct options *o, struct ses
 static bool run(const struct cli *cli, const void *given, struct error **err)
 {
     const struct options *o = given;
-    autosession struct session *s = NULL;
     const struct session_network network = {
         .offline = o->offline, .jobs = o->jobs, .mirrors = &o->mirror};
-    if (!session_open(&s, err) || !session_cache(s, &network, err))
-        return false;
-    autoclose int use = store_use(s->store, false, err);
-    if (use < 0)
-        return false;
-    autojson json_t *document = json_object();
-    json_t *list = json_array();
-    json_set(document, "recipes", list);
-    for (size_t i = 0; i < cli->argument_count; i++)
-        if (!fetch_one(cli, o, s, cli->arguments[i], list, err))
-            return false;
-    if (cli->json) {
-        autofree char *text = json_pretty(document);
-        fputs(text, stdout);
-    }
-    return true;
+    return session_each(cli, &network, "recipes", fetch_one, o, err);
 }
 
 const struct command command_fetch = {

@@ -50,9 +50,10 @@ static json_t *report(const struct pipeline *p)
     return j;
 }
 
-static bool lock_one(const struct cli *cli, const struct options *o, struct session *s,
+static bool lock_one(const struct cli *cli, const void *options_given, struct session *s,
                      const char *given, json_t *list, struct error **err)
 {
+    const struct options *o = options_given;
     const struct pipeline_options how = {
         .offline = o->offline, .update = &o->update, .anywhere = true, .until = LAYER_SEAL};
     autorecipe struct recipe *r = NULL;
@@ -77,25 +78,9 @@ static bool lock_one(const struct cli *cli, const struct options *o, struct sess
 static bool run(const struct cli *cli, const void *given, struct error **err)
 {
     const struct options *o = given;
-    autosession struct session *s = NULL;
     const struct session_network network = {
         .offline = o->offline, .jobs = o->jobs, .mirrors = &o->mirror};
-    if (!session_open(&s, err) || !session_cache(s, &network, err))
-        return false;
-    autoclose int use = store_use(s->store, false, err);
-    if (use < 0)
-        return false;
-    autojson json_t *document = json_object();
-    json_t *list = json_array();
-    json_set(document, "locks", list);
-    for (size_t i = 0; i < cli->argument_count; i++)
-        if (!lock_one(cli, o, s, cli->arguments[i], list, err))
-            return false;
-    if (cli->json) {
-        autofree char *text = json_pretty(document);
-        fputs(text, stdout);
-    }
-    return true;
+    return session_each(cli, &network, "locks", lock_one, o, err);
 }
 
 const struct command command_lock = {

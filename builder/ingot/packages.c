@@ -33,11 +33,21 @@ static json_t *describe_repository(const struct package_repository *r, const cha
     return j;
 }
 
-/* resolutions/DIGEST.json, where the digest is over all that was asked. */
-static bool memory_path(struct pipeline *p, char **path, struct error **err)
+bool packages_memory_path(struct pipeline *p, const json_t *asked, char **path, struct error **err)
 {
     char hex[DIGEST_HEX_MAX];
-    autofree char *folder = NULL, *name = NULL;
+    autofree char *folder = NULL, *name = NULL, *text = json_canonical(asked);
+    digest_bytes(DIGEST_SHA256, text, strlen(text), hex);
+    if (!store_folder(p->session->store, "resolutions", &folder, err))
+        return false;
+    if (asprintf(&name, "%.64s.json", hex) < 0)
+        abort();
+    *path = path_join(folder, name);
+    return true;
+}
+
+static bool memory_path(struct pipeline *p, char **path, struct error **err)
+{
     autojson json_t *j = json_object();
     json_t *repositories = json_array();
     json_set_string(j, "base", p->base_key);
@@ -52,14 +62,7 @@ static bool memory_path(struct pipeline *p, char **path, struct error **err)
         json_array_append_new(repositories,
                               describe_repository(&p->repositories[i], key ? key->digest : NULL));
     }
-    autofree char *text = json_canonical(j);
-    digest_bytes(DIGEST_SHA256, text, strlen(text), hex);
-    if (!store_folder(p->session->store, "resolutions", &folder, err))
-        return false;
-    if (asprintf(&name, "%.64s.json", hex) < 0)
-        abort();
-    *path = path_join(folder, name);
-    return true;
+    return packages_memory_path(p, j, path, err);
 }
 
 /* A key that is named by URL: the locked one, else as it is now (whoever uses it compares it with

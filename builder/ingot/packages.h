@@ -20,6 +20,10 @@ bool packages_resolve(struct pipeline *p, struct error **err) must_check;
 /* Brings every package file into the cache: sets p->package_files, and on apk guests p->apk. */
 bool packages_fetch(struct pipeline *p, struct error **err) must_check;
 
+/* Where a resolution is remembered: resolutions/DIGEST.json, over all that was asked. */
+bool packages_memory_path(struct pipeline *p, const json_t *asked, char **path, struct error **err)
+    must_check;
+
 /* pipeline_fetch.c: the files of a resolution, all at once; stamps: for snapshot services. */
 bool packages_get(struct pipeline *p, const struct resolution *r, const char *stamps,
                   const char *const **files, struct error **err) must_check;

@@ -48,26 +48,16 @@ static bool set_digest(struct pipeline *p, struct error **err)
 /* --- what was resolved last time ----------------------------------------------------------------
  */
 
-/* resolutions/DIGEST.json, where the digest is over all that was asked. */
 static bool memory_path(struct pipeline *p, char **path, struct error **err)
 {
     const struct base *base = &p->recipe->base;
-    char hex[DIGEST_HEX_MAX];
-    autofree char *folder = NULL, *name = NULL;
     autojson json_t *j = json_object();
     json_set_string(j, "os", base->os.text);
     json_set_string(j, "suite", base->suite.text);
     json_set_string(j, "mirror", base->mirror.text);
     json_set_string(j, "architecture", architecture_name(p->recipe->arch));
     json_set(j, "wanted", json_strings(p->bootstrap_wanted));
-    autofree char *text = json_canonical(j);
-    digest_bytes(DIGEST_SHA256, text, strlen(text), hex);
-    if (!store_folder(p->session->store, "resolutions", &folder, err))
-        return false;
-    if (asprintf(&name, "%.64s.json", hex) < 0)
-        abort();
-    *path = path_join(folder, name);
-    return true;
+    return packages_memory_path(p, j, path, err);
 }
 
 static bool recall(struct pipeline *p, struct error **err)

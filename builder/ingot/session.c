@@ -195,3 +195,27 @@ bool session_recipe_epoch(struct session *s, const struct recipe *r, int64_t *ep
     const struct lock *locked;
     return lock_read(s->arena, path, &locked, err) && session_epoch(locked, epoch, err);
 }
+
+bool session_each(const struct cli *cli, const struct session_network *network, const char *name,
+                  bool (*one)(const struct cli *cli, const void *options, struct session *s,
+                              const char *given, json_t *list, struct error **err),
+                  const void *options, struct error **err)
+{
+    autosession struct session *s = NULL;
+    if (!session_open(&s, err) || !session_cache(s, network, err))
+        return false;
+    autoclose int use = store_use(s->store, false, err);
+    if (use < 0)
+        return false;
+    autojson json_t *document = json_object();
+    json_t *list = json_array();
+    json_set(document, name, list);
+    for (size_t i = 0; i < cli->argument_count; i++)
+        if (!one(cli, options, s, cli->arguments[i], list, err))
+            return false;
+    if (cli->json) {
+        autofree char *text = json_pretty(document);
+        fputs(text, stdout);
+    }
+    return true;
+}

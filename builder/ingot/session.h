@@ -52,6 +52,13 @@ bool session_epoch(const struct lock *locked, int64_t *epoch, struct error **err
 bool session_recipe_epoch(struct session *s, const struct recipe *r, int64_t *epoch,
                           struct error **err) must_check;
 
+/* A command that does the same to each of its arguments, with the cache in use: options are the
+ * command's own, and what `one` appends to list is printed with --json as {name: list}. */
+bool session_each(const struct cli *cli, const struct session_network *network, const char *name,
+                  bool (*one)(const struct cli *cli, const void *options, struct session *s,
+                              const char *given, json_t *list, struct error **err),
+                  const void *options, struct error **err) must_check;
+
 static inline void cleanup_session(struct session **s)
 {
     session_free(*s);
