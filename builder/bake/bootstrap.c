@@ -15,14 +15,14 @@
 /* Raised when what is made of the same inputs changes. */
 enum { FORMAT = 2 };
 
-static void add_file_list(json_t *object, const char *key, const struct bootstrap_file *f)
+static json_t *describe_files(const struct bootstrap_file *f)
 {
     json_t *files = json_object();
     for (; f->path; f++)
         json_set(
             files, f->path,
             json_pack("[iss]", (int)f->mode, f->content ? f->content : "", f->link ? f->link : ""));
-    json_set(object, key, files);
+    return files;
 }
 
 /* Where a package comes from does not count, only what it is. */
@@ -66,8 +66,10 @@ static void make_key(const struct bootstrap *b, const struct bootstrap_inputs *i
     json_set(j, "dropped", json_strings(bootstrap_dropped));
     json_set(j, "options", json_strings(bootstrap_options));
     json_set_string(j, "grub", bootstrap_grub_early);
-    add_file_list(j, "files", bootstrap_files);
-    add_file_list(j, "late", bootstrap_late_files);
+    json_t *files = describe_files(bootstrap_files);
+    json_set(files, BOOTSTRAP_MENU, json_pack("[iss]", 0644, in->platform->menu, ""));
+    json_set(j, "files", files);
+    json_set(j, "late", describe_files(bootstrap_late_files));
     autofree char *text = json_canonical(j);
     char hex[DIGEST_HEX_MAX];
     digest_bytes(DIGEST_SHA256, text, strlen(text), hex);
@@ -122,7 +124,8 @@ bool bootstrap_make(const struct bootstrap *b, const char *raw, struct error **e
     struct tar_totals totals;
     autotempdir char *work = NULL;
     if (!bootstrap_collect(b, &in, err) || !check_resolution(b, err) ||
-        !bootstrap_pinned_sources(b, &in, err) || !check_host(err) ||
+        !bootstrap_pinned_sources(b, &in, err) ||
+        !bootstrap_platform_check_host(in.platform, err) || !check_host(err) ||
         !file_temp_dir(b->scratch, "bootstrap-", &work, err))
         return false;
     make_key(b, &in, key);
@@ -131,8 +134,13 @@ bool bootstrap_make(const struct bootstrap *b, const char *raw, struct error **e
     if (!bootstrap_tree(b, &in, work, &totals, err))
         return error_wrap(err, "cannot make a base from %s's packages", b->suite);
     progress_note("laying out the disk");
-    struct bootstrap_disk d = {
-        .raw = raw, .work = parts, .tar = tree, .totals = totals, .seed = key, .epoch = b->epoch};
+    struct bootstrap_disk d = {.raw = raw,
+                               .work = parts,
+                               .tar = tree,
+                               .totals = totals,
+                               .seed = key,
+                               .epoch = b->epoch,
+                               .platform = in.platform};
     if (!file_make_dirs(parts, 0700, err) || !bootstrap_disk_make(&d, err)) {
         unlink(raw);
         return error_wrap(err, "cannot make the disk of the base");

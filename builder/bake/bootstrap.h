@@ -1,7 +1,9 @@
 /* A base image made from a distribution's packages: mmdebstrap makes the tree (in its unshare mode
  * for an ordinary user), and a GPT disk is laid out around it as Ubuntu's cloud image is. No
- * appliance, no root, no loop device. The disk boots with BIOS (pc, q35) and UEFI, and takes its
- * user, network and the rest from cloud-init's NoCloud seed.
+ * appliance, no root, no loop device. The disk boots with BIOS (pc, q35) and UEFI, that of arm64
+ * with UEFI alone, and takes its user, network and the rest from cloud-init's NoCloud seed.
+ *
+ * Which packages it is made of can be said on any host; it is made on one of its architecture.
  *
  * An ordinary user needs ranges in /etc/subuid and /etc/subgid, and newuidmap (package uidmap).
  */
@@ -15,7 +17,7 @@
 #include <stdint.h>
 
 struct bootstrap {
-    const char *os, *suite, *architecture; /* "debian", "bookworm", "amd64" */
+    const char *os, *suite, *architecture; /* "debian", "bookworm", "amd64" or "arm64" */
     const char *const *packages;           /* beside the built-in list; NULL-terminated; or NULL */
     const char *mirror;  /* URL, or NULL: the host's own apt sources for that suite (ERROR_INPUT
                             where it has none) */
@@ -35,7 +37,7 @@ bool bootstrap_resolve(const struct bootstrap *b, struct arena *a, const char *w
                        const struct resolution **out, struct error **err) must_check;
 
 /* The packages that were asked for, built-in and the recipe's: sorted, each once, NULL-terminated,
- * in the arena. ERROR_INPUT for names that are none. */
+ * in the arena. ERROR_INPUT for names that are none, ERROR_UNSUPPORTED for another architecture. */
 bool bootstrap_wanted(const struct bootstrap *b, struct arena *a, const char *const **out,
                       struct error **err) must_check;
 
@@ -48,7 +50,7 @@ bool bootstrap_key(const struct bootstrap *b, char key[SHA256_HEX], struct error
 
 /* Makes the raw disk at `raw` (sparse, 0600; the caller renames it) from `files` alone: nothing is
  * fetched, and no socket is opened but local ones. About a minute. On failure nothing is left
- * behind. ERROR_HOST names the missing package. */
+ * behind. ERROR_HOST names the missing package, or the host of another architecture. */
 bool bootstrap_make(const struct bootstrap *b, const char *raw, struct error **err) must_check;
 
 #endif

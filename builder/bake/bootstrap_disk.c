@@ -51,7 +51,7 @@ uint64_t bootstrap_root_sectors(const struct tar_totals *totals)
     return (bytes + 256 * MIB - 1) / (256 * MIB) * (256 * MIB) / SECTOR;
 }
 
-char *bootstrap_table(const char *seed, uint64_t root_sectors)
+char *bootstrap_table(const char *seed, const struct bootstrap_platform *p, uint64_t root_sectors)
 {
     autobuffer struct buffer b = {0};
     char uuid[UUID_TEXT];
@@ -59,6 +59,8 @@ char *bootstrap_table(const char *seed, uint64_t root_sectors)
     buffer_printf(&b, "label: gpt\nlabel-id: %s\nunit: sectors\nfirst-lba: 2048\n", uuid);
     for (size_t i = 0; i < COUNT(partitions); i++) {
         char name[32];
+        if (i == P_BIOS && !p->bios.format)
+            continue;
         snprintf(name, sizeof name, "partition %u", partitions[i].number);
         bootstrap_uuid(seed, name, uuid);
         uint64_t sectors = partitions[i].sectors ? partitions[i].sectors : root_sectors;
@@ -69,24 +71,24 @@ char *bootstrap_table(const char *seed, uint64_t root_sectors)
     return buffer_take(&b);
 }
 
-bool bootstrap_disk_partition(const char *raw, const char *seed, uint64_t root_sectors,
-                              struct error **err)
+bool bootstrap_disk_partition(const char *raw, const char *seed, const struct bootstrap_platform *p,
+                              uint64_t root_sectors, struct error **err)
 {
     autoclose int fd = open(raw, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     uint64_t size = (partitions[P_ROOT].start + root_sectors + TAIL_SECTORS) * SECTOR;
     if (fd < 0 || ftruncate(fd, (off_t)size) < 0)
         return error_errno(err, ERROR_HOST, errno, "cannot make %s", raw);
-    autofree char *table = bootstrap_table(seed, root_sectors);
+    autofree char *table = bootstrap_table(seed, p, root_sectors);
     const char *argv[] = {"sfdisk", "--quiet", "--no-reread", "--no-tell-kernel",
                           "--wipe", "never",   raw,           NULL};
     const char *env[] = {"LC_ALL=C.UTF-8", NULL};
-    struct process p = {.argv = argv,
-                        .env = env,
-                        .input = table,
-                        .input_size = strlen(table),
-                        .timeout_seconds = 60,
-                        .log_output = true};
-    return process_check(&p, ERROR_HOST, NULL, err);
+    struct process sfdisk = {.argv = argv,
+                             .env = env,
+                             .input = table,
+                             .input_size = strlen(table),
+                             .timeout_seconds = 60,
+                             .log_output = true};
+    return process_check(&sfdisk, ERROR_HOST, NULL, err);
 }
 
 /* The features that Linux 5.x, GRUB 2.06 and libext2fs 1.46 all know, whatever the host's
@@ -180,7 +182,8 @@ bool bootstrap_disk_make(const struct bootstrap_disk *d, struct error **err)
         .esp_label = BOOTSTRAP_ESP_LABEL,
         .esp_serial = (uint32_t)strtoul(serial, NULL, 16), /* up to the first dash */
         .epoch = d->epoch,
+        .platform = d->platform,
     };
-    return bootstrap_disk_partition(d->raw, d->seed, root_sectors, err) &&
+    return bootstrap_disk_partition(d->raw, d->seed, d->platform, root_sectors, err) &&
            populate(d, root_sectors, err) && bootstrap_grub_install(&grub, err);
 }

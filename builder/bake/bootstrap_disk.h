@@ -1,7 +1,7 @@
 /* The disk of a base made from packages: GPT, laid out as Ubuntu 24.04's cloud image is.
  *
  *   1   ext4  cloudimg-rootfs   /           last on the disk, so that it can grow
- *   14  -     -                 BIOS boot   GRUB's core
+ *   14  -     -                 BIOS boot   GRUB's core; not where there is no BIOS
  *   15  FAT   UEFI              /boot/efi   GRUB for UEFI
  *   16  ext4  BOOT              /boot       kernels, menu
  *
@@ -11,6 +11,7 @@
 #ifndef INGOT_BAKE_BOOTSTRAP_DISK_H
 #define INGOT_BAKE_BOOTSTRAP_DISK_H
 
+#include "bake/bootstrap_platform.h"
 #include "bake/bootstrap_tar.h"
 #include "base/error.h"
 
@@ -25,6 +26,7 @@ struct bootstrap_disk {
     struct tar_totals totals;
     const char *seed; /* a text that the identifiers are derived from: the key */
     int64_t epoch;
+    const struct bootstrap_platform *platform;
 };
 
 bool bootstrap_disk_make(const struct bootstrap_disk *d, struct error **err) must_check;
@@ -33,11 +35,11 @@ bool bootstrap_disk_make(const struct bootstrap_disk *d, struct error **err) mus
 void bootstrap_uuid(const char *seed, const char *name, char uuid[UUID_TEXT]);
 
 /* What the partition table says, for sfdisk(8); root_sectors is partition 1's size. */
-char *bootstrap_table(const char *seed, uint64_t root_sectors);
+char *bootstrap_table(const char *seed, const struct bootstrap_platform *p, uint64_t root_sectors);
 uint64_t bootstrap_root_sectors(const struct tar_totals *totals);
 
 /* Makes the file of that size and writes the partition table. */
-bool bootstrap_disk_partition(const char *raw, const char *seed, uint64_t root_sectors,
-                              struct error **err) must_check;
+bool bootstrap_disk_partition(const char *raw, const char *seed, const struct bootstrap_platform *p,
+                              uint64_t root_sectors, struct error **err) must_check;
 
 #endif

@@ -13,7 +13,6 @@ const char *const bootstrap_packages[] = {
     "iproute2",
     "kmod",
     "libpam-systemd",
-    "linux-image-cloud-amd64",
     "netbase",
     "netplan.io",
     "openssh-server",
@@ -34,35 +33,6 @@ const char *const bootstrap_packages[] = {
 const char bootstrap_grub_early[] =
     "search --no-floppy --label " BOOTSTRAP_BOOT_LABEL " --set=root\n"
     "set prefix=($root)/grub\n";
-
-/* /vmlinuz and /initrd.img on the boot partition are links that the kernel packages keep pointed at
- * the newest kernel (/etc/kernel-img.conf), so that an upgrade needs no grub package. */
-const char bootstrap_grub_cfg[] =
-    "# No package writes this file. /vmlinuz and /initrd.img are links that the kernel\n"
-    "# packages keep at the newest kernel (kernel-img.conf(5)); the .old ones at the one before.\n"
-    "set default=0\n"
-    "set timeout_style=hidden\n"
-    "set timeout=1\n"
-    "if [ \"$grub_platform\" = pc ]; then\n"
-    "  if serial --unit=0 --speed=115200; then\n"
-    "    terminal_input console serial\n"
-    "    terminal_output console serial\n"
-    "  fi\n"
-    "fi\n"
-    "search --no-floppy --label " BOOTSTRAP_BOOT_LABEL " --set=root\n"
-    "set arguments=\"root=LABEL=" BOOTSTRAP_ROOT_LABEL " ro console=tty0 console=ttyS0,115200\"\n"
-    "menuentry 'Linux' {\n"
-    "  linux /vmlinuz $arguments\n"
-    "  initrd /initrd.img\n"
-    "}\n"
-    "menuentry 'Linux, the kernel before' {\n"
-    "  linux /vmlinuz.old $arguments\n"
-    "  initrd /initrd.img.old\n"
-    "}\n"
-    "menuentry 'Linux, rescue' {\n"
-    "  linux /vmlinuz $arguments systemd.unit=rescue.target\n"
-    "  initrd /initrd.img\n"
-    "}\n";
 
 static const char fstab[] = "LABEL=" BOOTSTRAP_ROOT_LABEL " / ext4 discard,errors=remount-ro 0 1\n"
                             "LABEL=" BOOTSTRAP_BOOT_LABEL " /boot ext4 defaults 0 2\n"
@@ -119,7 +89,6 @@ const struct bootstrap_file bootstrap_files[] = {
     {"boot/", 0755, NULL, NULL},
     {"boot/efi/", 0755, NULL, NULL},
     {"boot/grub/", 0755, NULL, NULL},
-    {"boot/grub/grub.cfg", 0644, bootstrap_grub_cfg, NULL},
     {NULL, 0, NULL, NULL},
 };
 

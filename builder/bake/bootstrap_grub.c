@@ -53,21 +53,22 @@ bool grub_patch_core(unsigned char *core, size_t size, uint64_t core_lba, uint64
     return true;
 }
 
-/* Where GRUB's images for a platform are. Debian, Ubuntu, Arch, Alpine: /usr/lib/grub; Fedora too.
+/* Where GRUB's images for a firmware are. Debian, Ubuntu, Arch, Alpine: /usr/lib/grub; Fedora too.
  */
-static char *grub_file(const char *platform, const char *name)
+static char *grub_file(const struct grub_target *t, const char *name)
 {
     char *path = NULL;
-    if (asprintf(&path, "/usr/lib/grub/%s/%s", platform, name) < 0)
+    if (asprintf(&path, "/usr/lib/grub/%s/%s", t->format, name) < 0)
         abort();
     return path;
 }
 
-static bool grub_present(const char *platform, const char *package, struct error **err)
+static bool grub_present(const struct grub_target *t, struct error **err)
 {
-    autofree char *modules = grub_file(platform, "moddep.lst");
+    autofree char *modules = grub_file(t, "moddep.lst");
     return access(modules, R_OK) == 0 ||
-           error_set(err, ERROR_HOST, "%s is not there: install the package %s", modules, package);
+           error_set(err, ERROR_HOST, "%s is not there: install the package %s", modules,
+                     t->package);
 }
 
 static const char *const bios_modules[] = {
@@ -79,13 +80,14 @@ static const char *const efi_modules[] = {
     "linux",    "all_video",  "efi_gop", "gfxterm", "configfile", "echo",         "test",
     "sleep",    "ls",         "cat",     "halt",    "reboot",     "efifwsetup",   NULL};
 
-static bool make_image(const struct bootstrap_grub *g, const char *platform, const char *prefix,
-                       const char *const *modules, const char *out, struct error **err)
+static bool make_image(const struct bootstrap_grub *g, const struct grub_target *t,
+                       const char *prefix, const char *const *modules, const char *out,
+                       struct error **err)
 {
     autofree char *early = path_join(g->work, "early.cfg");
     if (!file_write(early, bootstrap_grub_early, strlen(bootstrap_grub_early), 0600, err))
         return false;
-    const char *argv[48] = {"grub-mkimage", "-O", platform, "-p", prefix, "-c", early, "-o", out};
+    const char *argv[48] = {"grub-mkimage", "-O", t->format, "-p", prefix, "-c", early, "-o", out};
     size_t n = 9;
     for (size_t i = 0; modules[i]; i++)
         argv[n++] = modules[i];
@@ -109,10 +111,11 @@ static bool write_at(int fd, const void *bytes, size_t size, uint64_t offset, st
 static bool install_bios(const struct bootstrap_grub *g, int disk, struct error **err)
 {
     autofree char *core_path = path_join(g->work, "core.img");
-    autofree char *boot_path = grub_file("i386-pc", "boot.img"), *boot = NULL, *core = NULL;
+    autofree char *boot_path = grub_file(&g->platform->bios, "boot.img"), *boot = NULL,
+                  *core = NULL;
     size_t boot_size = 0, core_size = 0;
     unsigned char first[GRUB_SECTOR];
-    if (!make_image(g, "i386-pc", "(hd0,gpt16)/grub", bios_modules, core_path, err) ||
+    if (!make_image(g, &g->platform->bios, "(hd0,gpt16)/grub", bios_modules, core_path, err) ||
         !file_read(core_path, MAX_IMAGE, &core, &core_size, err) ||
         !file_read(boot_path, MAX_IMAGE, &boot, &boot_size, err))
         return false;
@@ -152,8 +155,9 @@ static bool copy_esp(const char *from, int disk, uint64_t offset, struct error *
 
 static bool install_uefi(const struct bootstrap_grub *g, int disk, struct error **err)
 {
-    autofree char *image = path_join(g->work, "BOOTX64.EFI"), *esp = path_join(g->work, "esp.img");
-    autofree char *kib = NULL, *serial = NULL, *epoch = NULL;
+    const char *file = g->platform->uefi_file;
+    autofree char *image = path_join(g->work, file), *esp = path_join(g->work, "esp.img");
+    autofree char *to = path_join("::/EFI/BOOT", file), *kib = NULL, *serial = NULL, *epoch = NULL;
     if (asprintf(&kib, "%llu", (unsigned long long)g->esp_sectors / 2) < 0 ||
         asprintf(&serial, "%08x", g->esp_serial) < 0 ||
         asprintf(&epoch, "SOURCE_DATE_EPOCH=%lld", (long long)g->epoch) < 0)
@@ -162,9 +166,9 @@ static bool install_uefi(const struct bootstrap_grub *g, int disk, struct error 
     const char *mkfs[] = {"mkfs.vfat", "-F", "32",         "-s", "1", "--invariant", "-i",
                           serial,      "-n", g->esp_label, "-C", esp, kib,           NULL};
     const char *mmd[] = {"mmd", "-i", esp, "::/EFI", "::/EFI/BOOT", NULL};
-    const char *mcopy[] = {"mcopy", "-i", esp, image, "::/EFI/BOOT/BOOTX64.EFI", NULL};
+    const char *mcopy[] = {"mcopy", "-i", esp, image, to, NULL};
     const char *const *steps[] = {mkfs, mmd, mcopy};
-    if (!make_image(g, "x86_64-efi", "/grub", efi_modules, image, err))
+    if (!make_image(g, &g->platform->uefi, "/grub", efi_modules, image, err))
         return false;
     for (size_t i = 0; i < COUNT(steps); i++) {
         struct process p = {
@@ -177,12 +181,12 @@ static bool install_uefi(const struct bootstrap_grub *g, int disk, struct error 
 
 bool bootstrap_grub_install(const struct bootstrap_grub *g, struct error **err)
 {
-    if (!grub_present("i386-pc", "grub-pc-bin", err) ||
-        !grub_present("x86_64-efi", "grub-efi-amd64-bin", err))
+    const struct bootstrap_platform *p = g->platform;
+    if ((p->bios.format && !grub_present(&p->bios, err)) || !grub_present(&p->uefi, err))
         return false;
     autoclose int disk = open(g->raw, O_RDWR | O_CLOEXEC);
     if (disk < 0)
         return error_errno(err, ERROR_HOST, errno, "cannot open %s", g->raw);
-    return (install_bios(g, disk, err) && install_uefi(g, disk, err)) ||
+    return ((!p->bios.format || install_bios(g, disk, err)) && install_uefi(g, disk, err)) ||
            error_wrap(err, "cannot put the boot loader on the disk");
 }

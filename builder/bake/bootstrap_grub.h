@@ -1,9 +1,11 @@
 /* GRUB on a disk that is a file: for BIOS embedded by hand as grub-bios-setup does it, for UEFI as
- * \EFI\BOOT\BOOTX64.EFI. The menu stands on the partition labelled BOOT (bootstrap_files.h).
+ * the file in \EFI\BOOT that is started without a boot entry. The menu stands on the partition
+ * labelled BOOT (bootstrap_files.h).
  */
 #ifndef INGOT_BAKE_BOOTSTRAP_GRUB_H
 #define INGOT_BAKE_BOOTSTRAP_GRUB_H
 
+#include "bake/bootstrap_platform.h"
 #include "base/error.h"
 
 #include <stdint.h>
@@ -15,6 +17,7 @@ struct bootstrap_grub {
     const char *esp_label;
     uint32_t esp_serial;
     int64_t epoch;
+    const struct bootstrap_platform *platform;
 };
 
 /* ERROR_HOST names the package where GRUB or mtools are not installed. */

@@ -44,6 +44,9 @@ static bool is_suite(const char *s)
 static bool collect_packages(const struct bootstrap *b, struct bootstrap_inputs *in,
                              struct error **err)
 {
+    if (!bootstrap_platform_find(b->architecture, &in->platform, err))
+        return false;
+    arena_append(in->arena, in->packages, in->count, in->platform->kernel);
     for (const char *const *p = bootstrap_packages; *p; p++)
         arena_append(in->arena, in->packages, in->count, *p);
     for (const char *const *p = b->packages; p && *p; p++) {
@@ -192,10 +195,6 @@ bool bootstrap_collect(const struct bootstrap *b, struct bootstrap_inputs *in, s
     if (strcmp(b->os, "debian") != 0)
         return error_set(err, ERROR_UNSUPPORTED,
                          "a base of \"%s\" cannot be made from packages: only debian can", b->os);
-    if (strcmp(b->architecture, "amd64") != 0)
-        return error_set(err, ERROR_UNSUPPORTED,
-                         "a base for %s cannot be made from packages: only for amd64",
-                         b->architecture);
     if (!is_suite(b->suite))
         return error_set(err, ERROR_INPUT, "\"%s\" is not the name of a suite, such as bookworm",
                          b->suite);

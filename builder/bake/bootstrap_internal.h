@@ -4,11 +4,13 @@
 
 #include "bake/apt_sources.h"
 #include "bake/bootstrap.h"
+#include "bake/bootstrap_platform.h"
 #include "bake/bootstrap_tar.h"
 
 /* What the inputs come to. */
 struct bootstrap_inputs {
     struct arena *arena;
+    const struct bootstrap_platform *platform;
     const char **packages; /* built-in and asked for: sorted, each once, NULL-terminated */
     size_t count;
     const char *sources; /* deb822: what apt reads, or what the guest keeps */
@@ -17,7 +19,8 @@ struct bootstrap_inputs {
 
 extern const char bootstrap_keyring[];
 
-/* Sets the packages; `in` has an arena. ERROR_INPUT, ERROR_UNSUPPORTED as the header says. */
+/* Sets the platform and the packages; `in` has an arena. ERROR_INPUT, ERROR_UNSUPPORTED as the
+ * header says. */
 bool bootstrap_collect(const struct bootstrap *b, struct bootstrap_inputs *in, struct error **err)
     must_check;
 

@@ -71,6 +71,7 @@ static bool write_overlay(const char *path, const struct bootstrap_inputs *in, i
 {
     autobuffer struct buffer tar = {0};
     add_files(&tar, bootstrap_files, epoch);
+    tar_add(&tar, BOOTSTRAP_MENU, 0644, in->platform->menu, NULL, epoch);
     if (!add_keyrings(&tar, in, epoch, err))
         return false;
     tar_end(&tar);

@@ -41,6 +41,22 @@ static struct bootstrap example(const char *const *packages)
                               .scratch = "/tmp"};
 }
 
+static struct bootstrap example_arm64(void)
+{
+    static const struct package packages[] = {
+        {"bash", "5.2", "arm64", "http://m.example/bash.deb", "bash_5.2_arm64.deb", 10,
+         DIGEST_SHA256, DIGEST_A, false},
+    };
+    static const struct index_pin index[] = {
+        PIN("http://m.example/debian/", "dists/bookworm/main/binary-arm64/Packages")};
+    static const struct resolution r = {
+        .packages = packages, .count = COUNT(packages), .indexes = index, .index_count = 1};
+    struct bootstrap b = example(NULL);
+    b.architecture = "arm64";
+    b.resolution = &r;
+    return b;
+}
+
 static void key_of(const struct bootstrap *b, char key[SHA256_HEX])
 {
     assert_ok(bootstrap_key(b, key, &err));
@@ -203,8 +219,64 @@ static void test_refused(void **state)
     b.os = "ubuntu";
     assert_fails(bootstrap_key(&b, key, &err), ERROR_UNSUPPORTED, "\"ubuntu\"");
     b = example(NULL);
-    b.architecture = "arm64";
-    assert_fails(bootstrap_key(&b, key, &err), ERROR_UNSUPPORTED, "arm64");
+    b.architecture = "riscv64";
+    assert_fails(bootstrap_key(&b, key, &err), ERROR_UNSUPPORTED, "riscv64");
+    autoarena struct arena *a = arena_new();
+    const char *const *wanted = NULL;
+    assert_fails(bootstrap_wanted(&b, a, &wanted, &err), ERROR_UNSUPPORTED, "amd64 and arm64");
+}
+
+static bool has(const char *const *list, const char *name)
+{
+    for (; *list; list++)
+        if (strcmp(*list, name) == 0)
+            return true;
+    return false;
+}
+
+/* The same packages but for the kernel; a key of its own. */
+static void test_arm64(void **state)
+{
+    (void)state;
+    autoarena struct arena *a = arena_new();
+    const struct bootstrap amd64 = example(NULL), arm64 = example_arm64();
+    const char *const *one = NULL, *const *other = NULL;
+    assert_ok(bootstrap_wanted(&amd64, a, &one, &err));
+    assert_ok(bootstrap_wanted(&arm64, a, &other, &err));
+    assert_true(has(one, "linux-image-cloud-amd64"));
+    assert_true(has(other, "linux-image-cloud-arm64"));
+    for (; *one && *other; one++, other++)
+        assert_true(strcmp(*one, *other) == 0 || text_starts_with(*one, "linux-image-"));
+    assert_true(!*one && !*other);
+
+    char key[SHA256_HEX], wrong[SHA256_HEX];
+    struct bootstrap mixed = arm64;
+    mixed.architecture = "amd64";
+    key_of(&arm64, key);
+    key_of(&mixed, wrong);
+    assert_string_not_equal(key, wrong);
+}
+
+static void test_platforms(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *architecture, *serial, *file;
+        bool bios;
+    } wanted[] = {{"amd64", "console=tty0 console=ttyS0,115200\"", "BOOTX64.EFI", true},
+                  {"arm64", "console=tty0 console=ttyAMA0,115200\"", "BOOTAA64.EFI", false}};
+    for (size_t i = 0; i < COUNT(wanted); i++) {
+        const struct bootstrap_platform *p = NULL;
+        assert_ok(bootstrap_platform_find(wanted[i].architecture, &p, &err));
+        assert_non_null(strstr(p->menu, wanted[i].serial));
+        assert_string_equal(p->uefi_file, wanted[i].file);
+        assert_int_equal(p->bios.format != NULL, wanted[i].bios);
+        if (p == bootstrap_platform_host())
+            assert_ok(bootstrap_platform_check_host(p, &err));
+        else
+            assert_fails(bootstrap_platform_check_host(p, &err), ERROR_HOST,
+                         "on a host of that architecture");
+    }
 }
 
 static size_t entries(const char *dir)
@@ -216,6 +288,20 @@ static size_t entries(const char *dir)
         n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
     closedir(d);
     return n;
+}
+
+/* Nothing is begun on a host of another architecture. */
+static void test_other_host(void **state)
+{
+    (void)state;
+    autotempdir char *dir = unit_temp_dir();
+    autofree char *raw = path_join(dir, "base.raw");
+    const struct bootstrap_platform *host = bootstrap_platform_host();
+    bool arm = host && strcmp(host->architecture, "arm64") == 0;
+    struct bootstrap b = arm ? example(NULL) : example_arm64();
+    b.scratch = dir;
+    assert_fails(bootstrap_make(&b, raw, &err), ERROR_HOST, "on a host of that architecture");
+    assert_int_equal(entries(dir), 0);
 }
 
 /* A mirror that does not answer: its own kind, and nothing is left but apt's state. */
@@ -366,6 +452,9 @@ int main(void)
         cmocka_unit_test(test_pinned_sources),
         cmocka_unit_test(test_wanted),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_arm64),
+        cmocka_unit_test(test_platforms),
+        cmocka_unit_test(test_other_host),
         cmocka_unit_test(test_no_mirror),
         cmocka_unit_test(test_wrong_file),
     };

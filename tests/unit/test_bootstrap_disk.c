@@ -10,6 +10,13 @@
 
 #include <fcntl.h>
 
+static const struct bootstrap_platform *platform(const char *architecture)
+{
+    const struct bootstrap_platform *p = NULL;
+    assert_ok(bootstrap_platform_find(architecture, &p, &err));
+    return p;
+}
+
 static void test_uuid(void **state)
 {
     (void)state;
@@ -38,14 +45,19 @@ static void test_size(void **state)
     assert_int_equal(sectors * SECTOR % (256 * mib), 0);
 }
 
+struct wanted {
+    const char *number;
+    json_int_t start, size;
+    const char *type;
+};
+
 /* sfdisk reads back what it was told, and finds nothing wrong. */
-static void test_table(void **state)
+static void judge_table(const char *architecture, const struct wanted *wanted, size_t count)
 {
-    (void)state;
     autotempdir char *dir = unit_temp_dir();
     autofree char *raw = path_join(dir, "disk.raw");
     const uint64_t root = 4194304;
-    assert_ok(bootstrap_disk_partition(raw, "seed", root, &err));
+    assert_ok(bootstrap_disk_partition(raw, "seed", platform(architecture), root, &err));
     const char *verify[] = {"sfdisk", "--verify", raw, NULL};
     const char *dump[] = {"sfdisk", "--json", raw, NULL};
     const struct process check = {.argv = verify, .timeout_seconds = 60};
@@ -57,20 +69,10 @@ static void test_table(void **state)
     assert_ok(json_parse(said.out.data, said.out.size, "sfdisk", &j, &err));
     json_t *table = json_object_get(j, "partitiontable");
     assert_string_equal(json_string_or(table, "label", ""), "gpt");
-    static const struct {
-        const char *number;
-        json_int_t start, size;
-        const char *type;
-    } wanted[] = {
-        {"1", 2099200, 4194304, "0FC63DAF-8483-4772-8E79-3D69D8477DE4"},
-        {"14", 2048, 8192, "21686148-6449-6E6F-744E-656564454649"},
-        {"15", 10240, 217088, "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"},
-        {"16", 227328, 1869824, "BC13C2FF-59E6-4262-A352-B275FD6F7172"},
-    };
     json_t *partitions = json_object_get(table, "partitions");
-    assert_int_equal(json_array_size(partitions), COUNT(wanted));
+    assert_int_equal(json_array_size(partitions), count);
     json_int_t end = 0;
-    for (size_t i = 0; i < COUNT(wanted); i++) {
+    for (size_t i = 0; i < count; i++) {
         json_t *p = json_array_get(partitions, i);
         autofree char *node = NULL;
         assert_true(asprintf(&node, "%s%s", raw, wanted[i].number) > 0);
@@ -82,6 +84,20 @@ static void test_table(void **state)
             end = wanted[i].start;
     }
     assert_int_equal(end, wanted[0].start); /* the root is the last, so that it can grow */
+}
+
+static void test_table(void **state)
+{
+    (void)state;
+    static const struct wanted all[] = {
+        {"1", 2099200, 4194304, "0FC63DAF-8483-4772-8E79-3D69D8477DE4"},
+        {"14", 2048, 8192, "21686148-6449-6E6F-744E-656564454649"},
+        {"15", 10240, 217088, "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"},
+        {"16", 227328, 1869824, "BC13C2FF-59E6-4262-A352-B275FD6F7172"},
+    };
+    const struct wanted without_bios[] = {all[0], all[2], all[3]};
+    judge_table("amd64", all, COUNT(all));
+    judge_table("arm64", without_bios, COUNT(without_bios));
 }
 
 static void test_grub_boot(void **state)
@@ -120,7 +136,7 @@ static void test_grub_core(void **state)
     assert_fails(grub_patch_core(core, 512, 2048, 8192, &err), ERROR_HOST, "does not fit");
 }
 
-static void make_disk(const char *raw, const char *dir)
+static void make_disk(const char *raw, const char *dir, const char *architecture)
 {
     autofree char *tar = path_join(dir, "tree.tar"), *work = path_join(dir, "work");
     autobuffer struct buffer b = {0};
@@ -140,7 +156,8 @@ static void make_disk(const char *raw, const char *dir)
                                      .tar = tar,
                                      .totals = {.bytes = 1 << 20, .members = 6},
                                      .seed = "seed",
-                                     .epoch = 1700000000};
+                                     .epoch = 1700000000,
+                                     .platform = platform(architecture)};
     assert_ok(bootstrap_disk_make(&d, &err));
 }
 
@@ -169,20 +186,15 @@ static void judge_part(const char *raw, const char *dir, uint64_t start, uint64_
 
 /* The whole disk around a tree of three files: judged by e2fsck and fsck.vfat, read back through
  * the writer, the same bytes twice. */
-static void test_disk(void **state)
+static void judge_disk(const char *architecture)
 {
-    (void)state;
-    if (access("/usr/lib/grub/i386-pc/boot.img", R_OK) != 0 ||
-        access("/usr/lib/grub/x86_64-efi/moddep.lst", R_OK) != 0) {
-        print_message("grub-pc-bin and grub-efi-amd64-bin are not installed\n");
-        skip();
-    }
     autotempdir char *dir = unit_temp_dir();
     autofree char *raw = path_join(dir, "disk.raw"), *again = path_join(dir, "again.raw");
-    make_disk(raw, dir);
+    autofree char *file = path_join("::/EFI/BOOT", platform(architecture)->uefi_file);
+    make_disk(raw, dir, architecture);
     const char *e2fsck[] = {"e2fsck", "-fn", "part", NULL};
     const char *vfat[] = {"fsck.vfat", "-n", "part", NULL};
-    const char *efi[] = {"mdir", "-i", "part", "::/EFI/BOOT/BOOTX64.EFI", NULL};
+    const char *efi[] = {"mdir", "-i", "part", file, NULL};
     judge_part(raw, dir, 2099200, 4194304, e2fsck);
     judge_part(raw, dir, 227328, 1869824, e2fsck);
     judge_part(raw, dir, 10240, 217088, vfat);
@@ -196,7 +208,7 @@ static void test_disk(void **state)
     assert_ok(disk->writer->read(disk, "/boot/vmlinuz", 100, &text, &size, &err));
     assert_string_equal(text, "kernel");
 
-    make_disk(again, dir);
+    make_disk(again, dir, architecture);
     char one[DIGEST_HEX_MAX], two[DIGEST_HEX_MAX];
     assert_ok(digest_file(DIGEST_SHA256, raw, one, NULL, &err));
     assert_ok(digest_file(DIGEST_SHA256, again, two, NULL, &err));
@@ -204,14 +216,48 @@ static void test_disk(void **state)
     struct stat st;
     assert_int_equal(stat(raw, &st), 0);
     assert_true(file_allocated(&st) < 16 << 20);
+
+    /* Code in the first sector only where there is a BIOS. */
+    unsigned char first[GRUB_SECTOR];
+    autoclose int fd = open(raw, O_RDONLY | O_CLOEXEC);
+    assert_int_equal(read(fd, first, sizeof first), sizeof first);
+    assert_int_equal(first[0] != 0, platform(architecture)->bios.format != NULL);
+}
+
+/* grub-mkimage makes an image for any architecture whose modules are there. */
+static void judge_if_there(const char *const *folders, const char *architecture)
+{
+    for (; *folders; folders++) {
+        autofree char *path = path_join("/usr/lib/grub", *folders);
+        if (access(path, R_OK) != 0) {
+            print_message("%s is not there\n", path);
+            skip();
+        }
+    }
+    judge_disk(architecture);
+}
+
+static void test_disk(void **state)
+{
+    (void)state;
+    static const char *const folders[] = {"i386-pc", "x86_64-efi", NULL};
+    judge_if_there(folders, "amd64");
+}
+
+static void test_disk_arm64(void **state)
+{
+    (void)state;
+    static const char *const folders[] = {"arm64-efi", NULL};
+    judge_if_there(folders, "arm64");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_uuid),      cmocka_unit_test(test_size),
-        cmocka_unit_test(test_table),     cmocka_unit_test(test_grub_boot),
-        cmocka_unit_test(test_grub_core), cmocka_unit_test(test_disk),
+        cmocka_unit_test(test_uuid),       cmocka_unit_test(test_size),
+        cmocka_unit_test(test_table),      cmocka_unit_test(test_grub_boot),
+        cmocka_unit_test(test_grub_core),  cmocka_unit_test(test_disk),
+        cmocka_unit_test(test_disk_arm64),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
