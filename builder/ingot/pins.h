@@ -74,6 +74,9 @@ bool pins_check(struct pipeline *p, struct error **err) must_check;
 /* Why the lock may not become another, or NULL where it may. */
 const char *pins_forbidden(const struct pipeline *p);
 
+/* Where pins_forbidden: says aloud what is used although only an earlier fetch speaks for it. */
+void pins_say_unpinned(const struct pipeline *p);
+
 /* Writes what the build comes to, where that is another lock and may be written, and says what is
  * new and what was trusted on first use. */
 bool pins_finish(struct pipeline *p, struct error **err) must_check;

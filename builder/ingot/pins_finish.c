@@ -173,12 +173,15 @@ static void compare_lists(struct changes *c, const char *what, const struct lock
     }
 }
 
+static int compare_name(const void *name, const void *package)
+{
+    return strcmp(name, ((const struct package *)package)->name);
+}
+
 static const struct package *find_package(const struct resolution *r, const char *name)
 {
-    for (size_t i = 0; r && i < r->count; i++)
-        if (strcmp(r->packages[i].name, name) == 0)
-            return &r->packages[i];
-    return NULL;
+    return r && r->count ? bsearch(name, r->packages, r->count, sizeof *r->packages, compare_name)
+                         : NULL;
 }
 
 static void compare_packages(struct changes *c, const char *what, const struct resolution *old,
@@ -257,6 +260,19 @@ static void say_first_uses(const struct pipeline *p)
     for (size_t i = 0; i < p->pins.first_use_count; i++)
         log_warning("first use: %s: nothing published vouches for it, and %s", p->pins.first_use[i],
                     then);
+}
+
+void pins_say_unpinned(const struct pipeline *p)
+{
+    for (size_t i = 0; i < p->plan->fetch_count; i++) {
+        const struct plan_fetch *f = &p->plan->fetches[i];
+        const struct lock_source *pin;
+        if (f->verify->kind != VERIFY_LOCK || !pins_of(p, f->url, f->verify, &pin, NULL) || pin)
+            continue;
+        autofree char *name = lock_name(p->recipe->dir, f->url);
+        log_warning("%s: nothing published vouches for it, and no lock says what it must be: %s",
+                    name, pins_forbidden(p));
+    }
 }
 
 const char *pins_forbidden(const struct pipeline *p)

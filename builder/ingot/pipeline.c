@@ -179,7 +179,10 @@ bool pipeline_is_final(struct pipeline *p)
     /* Where no lock can be written, what is known already has to do, but for packages. */
     bool packages = (plan->packages_wanted[0] && !p->packages_pinned) ||
                     (p->recipe->base.kind == BASE_BOOTSTRAP && !pins_of_bootstrap(p));
-    return !p->options->locked && pins_forbidden(p) && (!packages || p->options->offline);
+    if (p->options->locked || !pins_forbidden(p) || (packages && !p->options->offline))
+        return false;
+    pins_say_unpinned(p);
+    return true;
 }
 
 /* --- making sure -------------------------------------------------------------------------------

@@ -36,6 +36,18 @@ static void put(struct batch *b, struct wish w, struct fetch_request r)
     arena_append(b->p->arena, b->wishes, b->wish_count, w);
 }
 
+/* A recipe's SHA-512 cannot be compared with the name of a layer: what it is the digest of was
+ * remembered when it was looked at here, or is looked at now. */
+static bool is_known_as(const struct pipeline *p, const struct lock_source *pin)
+{
+    const struct base *base = &p->recipe->base;
+    char sha256[DIGEST_HEX_MAX];
+    const struct fetch_request r = {.url = base->image.text, .verify = &base->verify};
+    if (base->verify.kind != VERIFY_DIGEST || base->verify.digest_kind == DIGEST_SHA256)
+        return true;
+    return fetch_known(p->session->store, &r, sha256) && strcmp(sha256, pin->sha256) == 0;
+}
+
 static bool put_base(struct batch *b, struct error **err)
 {
     struct pipeline *p = b->p;
@@ -45,7 +57,7 @@ static bool put_base(struct batch *b, struct error **err)
         return true;
     if (!pins_of_base(p, &pin, err))
         return error_wrap(err, "base");
-    if (pin && p->base_raw && !p->options->everything)
+    if (pin && p->base_raw && !p->options->everything && is_known_as(p, pin))
         return true;
     put(b, (struct wish){.kind = WISH_BASE, .url = base->image.text, .verify = &base->verify},
         (struct fetch_request){.url = base->image.text,

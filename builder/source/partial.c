@@ -103,7 +103,9 @@ bool partial_open(struct store *s, const char *name, bool with_sha512, bool resu
     }
     start_hashes(p, with_sha512);
     p->empty = st.st_size == 0;
-    if (!p->empty)
+    if (p->empty)
+        unlink(p->notes); /* of a file that became a blob before its notes were gone */
+    else
         read_notes(p, st.st_size);
     if (resume && p->had)
         return true;

@@ -308,6 +308,17 @@ def test_first_use_is_said_and_pinned(there, release):
     refused(there, done, url, digest(BODY), digest(OTHER), "lock")
 
 
+def test_first_use_that_no_lock_pins_is_said_each_time(there, release):
+    url = release.put("thing", BODY)
+    recipe = there.recipe(source(url, verify="lock"))
+    for _ in range(2):
+        done = there.ingot("build", recipe, "-o", there.out, "--set", "disk=40MiB")
+        assert done.code == 0, done
+        assert url in done.err and "nothing published vouches for it" in done.err, done
+        assert "no lock says what it must be" in done.err, done
+    assert not (there.folder / "site.lock").exists()
+
+
 def test_release_that_was_replaced(there, release):
     """Checksums and file were changed together: only the lock knows."""
     url = release.put("thing", BODY)
