@@ -1,4 +1,5 @@
 #include "accel/accel.h"
+#include "bake/bootstrap_platform.h"
 #include "base/file.h"
 #include "base/finding.h"
 #include "base/path.h"
@@ -28,6 +29,14 @@ static const struct {
     {"mkfs.vfat", "dosfstools", "for `base: {bootstrap: …}`", FINDING_WARNING},
 };
 
+static char *install(const char *package)
+{
+    char *command = NULL;
+    if (asprintf(&command, "apt-get install %s", package) < 0)
+        abort();
+    return command;
+}
+
 /* The appliance boots a kernel of this host, and Ubuntu's are readable by root only. */
 static void check_kernel(struct findings *f)
 {
@@ -50,29 +59,39 @@ static void check_kernel(struct findings *f)
             abort();
         finding_add(f, FINDING_FAULT, "kernel", fix, "%s cannot be read by this user", unreadable);
     } else {
-        finding_add(f, FINDING_FAULT, "kernel", "apt-get install linux-image-cloud-amd64",
-                    "no kernel in /boot; the appliance needs one");
+        const struct bootstrap_platform *host = bootstrap_platform_host();
+        autofree char *fix = host ? install(host->kernel) : NULL;
+        finding_add(f, FINDING_FAULT, "kernel", fix, "no kernel in /boot; the appliance needs one");
     }
     globfree(&found);
+}
+
+static void check_bootstrap_file(struct findings *f, const char *name, const char *path,
+                                 const char *package)
+{
+    bool there = access(path, R_OK) == 0;
+    autofree char *fix = there ? NULL : install(package);
+    finding_add(f, there ? FINDING_OK : FINDING_WARNING, name, fix, "%s%s", path,
+                there ? "" : " is missing; `base: {bootstrap: …}` needs it");
+}
+
+static void check_grub(struct findings *f, const char *name, const struct grub_target *t)
+{
+    char path[128];
+    snprintf(path, sizeof path, "/usr/lib/grub/%s/moddep.lst", t->format);
+    check_bootstrap_file(f, name, path, t->package);
 }
 
 /* What `base: {bootstrap: …}` takes from other packages' folders. */
 static void check_bootstrap_files(struct findings *f)
 {
-    static const struct {
-        const char *name, *path, *fix;
-    } files[] = {
-        {"grub-bios", "/usr/lib/grub/i386-pc/moddep.lst", "apt-get install grub-pc-bin"},
-        {"grub-uefi", "/usr/lib/grub/x86_64-efi/moddep.lst", "apt-get install grub-efi-amd64-bin"},
-        {"debian-keys", "/usr/share/keyrings/debian-archive-keyring.gpg",
-         "apt-get install debian-archive-keyring"},
-    };
-    for (size_t i = 0; i < COUNT(files); i++) {
-        bool there = access(files[i].path, R_OK) == 0;
-        finding_add(f, there ? FINDING_OK : FINDING_WARNING, files[i].name,
-                    there ? NULL : files[i].fix, "%s%s", files[i].path,
-                    there ? "" : " is missing; `base: {bootstrap: …}` needs it");
-    }
+    const struct bootstrap_platform *host = bootstrap_platform_host();
+    if (host && host->bios.format)
+        check_grub(f, "grub-bios", &host->bios);
+    if (host)
+        check_grub(f, "grub-uefi", &host->uefi);
+    check_bootstrap_file(f, "debian-keys", "/usr/share/keyrings/debian-archive-keyring.gpg",
+                         "debian-archive-keyring");
 }
 
 /* mmdebstrap in unshare mode needs a range of ids for an ordinary user. */

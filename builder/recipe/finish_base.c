@@ -138,10 +138,12 @@ static void take_firmware(struct finish *f, struct base_draft *d, const struct i
             return;
         all = arena_printf(f->binder->arena, "%s%s%s", all, i ? " and " : "", t->text);
     }
-    if (*all)
-        finish_error(f, d->firmware.place, "base.firmware",
-                     "the base '%s' has no image for %s that boots with %s; there is %s",
-                     d->name.text, image->arch.text, d->firmware.text, all);
+    if (!*all)
+        return;
+    finish_error(f, d->firmware.place, "base.firmware",
+                 "the base '%s' has no image for %s that boots with %s; there is %s", d->name.text,
+                 image->arch.text, d->firmware.text, all);
+    d->firmware = image->firmware.items[0]; /* one error is enough */
 }
 
 static void take_image(struct finish *f, struct base_draft *d, const struct base_profile *p)
@@ -207,6 +209,20 @@ static void check_base(struct finish *f, const struct base_draft *d, struct plac
                      d->bootstrap_os.text);
 }
 
+/* There is no BIOS for arm64. */
+static enum firmware choose_firmware(struct finish *f, const struct base_draft *d)
+{
+    bool arm64 = f->draft->recipe.arch == ARCH_ARM64;
+    if (!d->firmware.text)
+        return arm64 ? FIRMWARE_UEFI : FIRMWARE_BIOS;
+    if (strcmp(d->firmware.text, "uefi") == 0)
+        return FIRMWARE_UEFI;
+    if (arm64)
+        finish_error(f, d->firmware.place, "base.firmware",
+                     "is 'bios', which there is not for arm64: say uefi");
+    return FIRMWARE_BIOS;
+}
+
 void finish_base(struct finish *f)
 {
     struct base_draft *d = &f->draft->base;
@@ -223,8 +239,7 @@ void finish_base(struct finish *f)
     check_base(f, d, node->place);
     if (!verify_complete(&d->verify, f->binder->found, "base.verify"))
         return;
-    base->firmware =
-        d->firmware.text && strcmp(d->firmware.text, "uefi") == 0 ? FIRMWARE_UEFI : FIRMWARE_BIOS;
+    base->firmware = choose_firmware(f, d);
     f->firmware = base->firmware == FIRMWARE_UEFI ? "uefi" : "bios";
     base->kind = d->bootstrap ? BASE_BOOTSTRAP : BASE_IMAGE;
     base->image = d->image;

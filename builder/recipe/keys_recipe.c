@@ -62,7 +62,7 @@ static const struct key base_keys[] = {
      .otherwise = "seen from its first bytes"},
     {"firmware", &type_firmware, BASE(firmware),
      .help = "what boots it, where the base leaves the choice",
-     .otherwise = "as the profile says, else bios"},
+     .otherwise = "as the profile says, else bios; for arm64 uefi"},
     {"seed", &type_seed, BASE(seed), .help = "what reads the cidata ISO at first boot",
      .otherwise = "as the profile says, else cloud-init"},
     {"user", &type_user, BASE(user), .help = "the login name that the image is made for",
