@@ -210,6 +210,21 @@ def test_other_architecture_is_not_built(shipped, keys, tmp_path, name, base, ar
     assert done.code == 6 and arch in done.err, done
 
 
+@pytest.mark.parametrize("arch", [a for a in ARCHITECTURES if a != HERE])
+def test_made_from_packages_for_another_architecture(ingot, tmp_path, arch):
+    """Checked and planned here, and not built, which is said before anything is asked for."""
+    own = Ingot(ingot.program, tmp_path / "cache", HOME=tmp_path, INGOT_PATH=ROOT / "recipes",
+                http_proxy="http://127.0.0.1:9", https_proxy="http://127.0.0.1:9")
+    recipe = write(tmp_path / "d.yaml", f"ingot: 1\nname: d\narch: {arch}\nbase: debian-12\n")
+    assert own("check", recipe).code == 0
+    done, plan = own.json("plan", recipe)
+    assert done.code == 0 and plan["arch"] == arch, done
+    for more in ([], ["--until", "base"]):
+        done = own("build", recipe, "-o", tmp_path / "out", *more)
+        assert done.code == 6 and f"the recipe is for {arch}" in done.err, done
+    assert not recipe.with_suffix(".lock").exists() and own.work_left() == []
+
+
 def test_all_shipped_are_here():
     """A base or recipe that is added is tested."""
     assert len(CASES) >= 10 and {b for _, b, _ in CASES} >= {"alpine-3.24", "ubuntu-24.04"}

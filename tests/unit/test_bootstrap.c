@@ -444,6 +444,33 @@ static void test_make(void **state)
     assert_string_equal(one, two);
 }
 
+/* Which packages a system of another architecture consists of can be said on any host. */
+static void test_resolve_arm64(void **state)
+{
+    (void)state;
+    autotempdir char *dir = unit_temp_dir();
+    autoarena struct arena *a = arena_new();
+    autofree char *work = path_join(dir, "apt");
+    char key[SHA256_HEX], again[SHA256_HEX];
+    struct bootstrap b = example_arm64();
+    b.mirror = getenv("INGOT_TEST_MIRROR");
+    b.scratch = dir;
+    assert_ok(bootstrap_resolve(&b, a, work, false, &b.resolution, &err));
+    size_t own = 0;
+    bool kernel = false;
+    for (size_t i = 0; i < b.resolution->count; i++) {
+        const struct package *p = &b.resolution->packages[i];
+        assert_true(strcmp(p->architecture, "arm64") == 0 || strcmp(p->architecture, "all") == 0);
+        own += strcmp(p->architecture, "arm64") == 0;
+        kernel = kernel || strcmp(p->name, "linux-image-cloud-arm64") == 0;
+    }
+    assert_true(kernel && own > 100);
+    key_of(&b, key);
+    assert_ok(bootstrap_resolve(&b, a, work, true, &b.resolution, &err)); /* offline: the same */
+    key_of(&b, again);
+    assert_string_equal(key, again);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -460,6 +487,7 @@ int main(void)
     };
     const struct CMUnitTest slow[] = {
         cmocka_unit_test(test_make),
+        cmocka_unit_test(test_resolve_arm64),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     if (getenv("INGOT_TEST_SLOW")) /* make test-all */
