@@ -27,6 +27,7 @@ PACKAGES_base := jansson libcrypto
 PACKAGES_cidata := libisofs-1 libburn-1
 PACKAGES_signature := gpgme
 PACKAGES_recipe := yaml-0.1
+PACKAGES_resolve := zlib
 PACKAGES_source := libcurl libarchive
 PACKAGES_payload := libarchive
 PACKAGES_disk := libguestfs ext2fs e2p com_err blkid libarchive

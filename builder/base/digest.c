@@ -19,7 +19,7 @@ static const struct {
 };
 
 struct digest {
-    enum digest_kind kind;
+    const EVP_MD *md;
     EVP_MD_CTX *ctx;
 };
 
@@ -43,16 +43,26 @@ bool digest_is_valid(enum digest_kind kind, const char *hex)
     return true;
 }
 
-struct digest *digest_new(enum digest_kind kind)
+static struct digest *new_of(const EVP_MD *md)
 {
     struct digest *d = calloc(1, sizeof *d);
     if (!d)
         abort();
-    d->kind = kind;
+    d->md = md;
     d->ctx = EVP_MD_CTX_new();
-    if (!d->ctx || !EVP_DigestInit_ex(d->ctx, kinds[kind].md(), NULL))
+    if (!d->ctx || !EVP_DigestInit_ex(d->ctx, md, NULL))
         abort();
     return d;
+}
+
+struct digest *digest_new(enum digest_kind kind)
+{
+    return new_of(kinds[kind].md());
+}
+
+struct digest *digest_new_sha1(void)
+{
+    return new_of(EVP_sha1());
 }
 
 void digest_add(struct digest *d, const void *bytes, size_t size)
@@ -71,8 +81,7 @@ void digest_finish(struct digest *d, char hex[DIGEST_HEX_MAX])
 {
     unsigned char raw[EVP_MAX_MD_SIZE];
     unsigned n = 0;
-    if (!EVP_DigestFinal_ex(d->ctx, raw, &n) ||
-        !EVP_DigestInit_ex(d->ctx, kinds[d->kind].md(), NULL))
+    if (!EVP_DigestFinal_ex(d->ctx, raw, &n) || !EVP_DigestInit_ex(d->ctx, d->md, NULL))
         abort();
     to_hex(raw, n, hex);
 }

@@ -20,6 +20,8 @@ size_t digest_hex_length(enum digest_kind kind); /* 64, 128 */
 bool digest_is_valid(enum digest_kind kind, const char *hex);
 
 struct digest *digest_new(enum digest_kind kind);
+/* SHA-1, which pins nothing here: only to compare with what others' signed formats say in it. */
+struct digest *digest_new_sha1(void);
 void digest_add(struct digest *d, const void *bytes, size_t size);
 /* Writes the hexadecimal digest and resets d for another text. */
 void digest_finish(struct digest *d, char hex[DIGEST_HEX_MAX]);

@@ -178,8 +178,8 @@ static bool prepare_apk(struct pipeline *p, struct error **err)
     return true;
 }
 
-/* With every digest: apk's have none before the first fetch (apk compares what it installs with its
- * signed index). */
+/* With every digest: apk's have none before the first fetch, which compares them with the index
+ * that the guest's apk has just verified, where that has a checksum of them. */
 static void take_digests(struct pipeline *p)
 {
     struct resolution *whole = arena_memdup(p->arena, p->resolution, sizeof *whole);
@@ -189,6 +189,7 @@ static void take_digests(struct pipeline *p)
         packages[i] = whole->packages[i];
         if (packages[i].digest)
             continue;
+        packages[i].first_use = !packages[i].apk_checksum;
         packages[i].digest_kind = DIGEST_SHA256;
         packages[i].digest = path_basename(p->package_files[i]);
         if (!packages[i].size && stat(p->package_files[i], &st) == 0)
@@ -420,6 +421,14 @@ static bool same_indexes(const struct resolution *last, const struct apk_reposit
     return same;
 }
 
+/* Nobody has vouched since for what nobody vouched for then. */
+static void say_first_uses(struct pipeline *p, const struct resolution *r)
+{
+    for (size_t i = 0; i < r->count; i++)
+        if (r->packages[i].first_use)
+            pins_first_use(p, r->packages[i].url, r->packages[i].digest);
+}
+
 static bool resolve_apk(struct pipeline *p, const struct resolution *last,
                         const struct lock_packages *locked, struct error **err)
 {
@@ -429,6 +438,7 @@ static bool resolve_apk(struct pipeline *p, const struct resolution *last,
     if (!read_apk_state(p, err) || !fetch_indexes(p, last, &missed, err))
         return false;
     if (!kept && same_indexes(last, p->apk)) {
+        say_first_uses(p, last);
         p->resolution = last;
         return true;
     }

@@ -262,7 +262,7 @@ const struct resolution *pins_of_bootstrap(struct pipeline *p)
 /* --- what was fetched ---------------------------------------------------------------------------
  */
 
-static void say_first_use(struct pipeline *p, const char *url, const char *sha256)
+void pins_first_use(struct pipeline *p, const char *url, const char *sha256)
 {
     autofree char *name = lock_name(p->recipe->dir, url);
     const char *line = arena_printf(p->arena, "%s sha256 %s", name, sha256);
@@ -309,7 +309,7 @@ bool pins_record(struct pipeline *p, const char *url, const struct verify *v,
     if (v->kind == VERIFY_DIGEST && v->digest_kind == DIGEST_SHA512)
         s.sha512 = v->digest;
     if (r->first_use)
-        say_first_use(p, url, s.sha256);
+        pins_first_use(p, url, s.sha256);
     if (is_base)
         p->pins.base = s;
     else

@@ -54,6 +54,8 @@ const struct resolution *pins_of_bootstrap(struct pipeline *p);
 /* What was fetched, to be locked. ERROR_TRUST where it is not what the lock says. */
 bool pins_record(struct pipeline *p, const char *url, const struct verify *v,
                  const struct fetch_result *r, bool is_base, struct error **err) must_check;
+/* Something that nothing vouches for: said at the end. */
+void pins_first_use(struct pipeline *p, const char *url, const char *sha256);
 void pins_record_key(struct pipeline *p, const char *url, const char *sha256, uint64_t size,
                      const char *fingerprint);
 

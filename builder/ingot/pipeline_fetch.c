@@ -88,21 +88,41 @@ static bool put_sources(struct batch *b, struct error **err)
     return true;
 }
 
-/* Something whose digest is known. */
-static void put_file(struct batch *b, const char *url, const char *what, enum digest_kind kind,
-                     const char *digest, uint64_t size, const char *const *fallbacks,
-                     const char **file)
+static void put_one(struct batch *b, const char *url, const char *what, const struct verify *v,
+                    uint64_t size, const char *const *fallbacks, const char **file)
 {
-    struct verify *v = arena_new_of(b->p->arena, struct verify);
-    *v = (struct verify){
-        .kind = digest ? VERIFY_DIGEST : VERIFY_LOCK, .digest_kind = kind, .digest = digest};
+    bool sha256 = v->kind == VERIFY_DIGEST && v->digest_kind == DIGEST_SHA256;
     put(b, (struct wish){.kind = WISH_FILE, .url = url, .verify = v, .file = file},
         (struct fetch_request){.url = url,
                                .verify = v,
                                .what = what,
-                               .locked = kind == DIGEST_SHA256 ? digest : NULL,
+                               .locked = sha256 ? v->digest : NULL,
                                .size = size,
                                .fallbacks = fallbacks});
+}
+
+/* Something whose SHA-256 is known. */
+static void put_file(struct batch *b, const char *url, const char *what, const char *digest,
+                     uint64_t size, const char **file)
+{
+    struct verify *v = arena_new_of(b->p->arena, struct verify);
+    *v = (struct verify){.kind = VERIFY_DIGEST, .digest_kind = DIGEST_SHA256, .digest = digest};
+    put_one(b, url, what, v, size, NULL, file);
+}
+
+/* By its digest, by what a signed index of apk says of it, or else it is a first use. */
+static void put_package(struct batch *b, const struct package *k, const char *const *fallbacks,
+                        const char **file)
+{
+    struct verify *v = arena_new_of(b->p->arena, struct verify);
+    *v = (struct verify){.kind = k->digest         ? VERIFY_DIGEST
+                                 : k->apk_checksum ? VERIFY_APK
+                                                   : VERIFY_LOCK,
+                         .digest_kind = k->digest_kind,
+                         .digest = k->digest,
+                         .apk_checksum = k->apk_checksum};
+    put_one(b, k->url, arena_printf(b->p->arena, "package %s", k->name), v, k->size, fallbacks,
+            file);
 }
 
 /* The snapshot services' URLs for each of the stamps. */
@@ -131,8 +151,7 @@ static void put_packages(struct batch *b, const struct resolution *r, const char
     const char **list = arena_alloc(b->p->arena, (r->count + 1) * sizeof *list);
     for (size_t i = 0; i < r->count; i++) {
         const struct package *k = &r->packages[i];
-        put_file(b, k->url, arena_printf(b->p->arena, "package %s", k->name), k->digest_kind,
-                 k->digest, k->size, fallbacks(b->p, r, k->url, stamps), &list[i]);
+        put_package(b, k, fallbacks(b->p, r, k->url, stamps), &list[i]);
     }
     *files = list;
 }
@@ -142,8 +161,7 @@ static void put_indexes(struct batch *b, const struct resolution *r)
 {
     static const char *ignored;
     for (size_t i = 0; i < r->index_count; i++)
-        put_file(b, r->indexes[i].url, "package index", DIGEST_SHA256, r->indexes[i].digest, 0,
-                 NULL, &ignored);
+        put_file(b, r->indexes[i].url, "package index", r->indexes[i].digest, 0, &ignored);
 }
 
 static void put_keys(struct batch *b)
@@ -155,8 +173,7 @@ static void put_keys(struct batch *b)
         const struct lock_source *pin =
             key && key[0] != '/' ? lock_find_key(&p->pins.now, key) : NULL;
         if (pin)
-            put_file(b, key, "repository key", DIGEST_SHA256, pin->sha256, pin->size, NULL,
-                     &ignored);
+            put_file(b, key, "repository key", pin->sha256, pin->size, &ignored);
     }
 }
 
@@ -171,6 +188,8 @@ static bool take(struct batch *b, size_t i, const struct fetch_result *r, struct
     if (w->kind == WISH_FILE) {
         path = store_blob_path(p->session->store, r->sha256);
         *w->file = arena_strdup(p->arena, path);
+        if (r->first_use)
+            pins_first_use(p, w->url, r->sha256);
         return true;
     }
     if (w->kind == WISH_BASE)

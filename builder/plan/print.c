@@ -51,6 +51,9 @@ static char *verify_text(const struct verify *v)
     case VERIFY_LOCK:
         buffer_puts(&b, "the lock, from its first use on");
         break;
+    case VERIFY_APK:
+        buffer_puts(&b, "a signed package index");
+        break;
     case VERIFY_NONE:
         buffer_puts(&b, "nothing: will be refused");
         break;

@@ -41,7 +41,14 @@ struct openpgp {
 };
 
 /* How a fetched thing is verified. Exactly one kind. */
-enum verify_kind { VERIFY_NONE, VERIFY_DIGEST, VERIFY_CHECKSUMS, VERIFY_OPENPGP, VERIFY_LOCK };
+enum verify_kind {
+    VERIFY_NONE,
+    VERIFY_DIGEST,
+    VERIFY_CHECKSUMS,
+    VERIFY_OPENPGP,
+    VERIFY_LOCK,
+    VERIFY_APK /* no recipe says this: a package that a signed index of apk lists */
+};
 struct verify {
     enum verify_kind kind;
     enum digest_kind digest_kind;  /* VERIFY_DIGEST */
@@ -50,6 +57,7 @@ struct verify {
                                       sha512sum format, or a bare digest) */
     const struct openpgp *openpgp; /* VERIFY_CHECKSUMS: over the checksum file, or NULL;
                                       VERIFY_OPENPGP: over the thing itself */
+    const char *apk_checksum;      /* VERIFY_APK: see resolve/apk_package.h */
     struct place place;
 };
 

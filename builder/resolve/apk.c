@@ -1,10 +1,11 @@
 #include "resolve/apk.h"
 
+#include "base/buffer.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/path.h"
-#include "base/process.h"
 #include "base/text.h"
+#include "resolve/apk_package.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -188,6 +189,7 @@ static bool take_field(struct arena *a, const char *line, size_t n, struct apk_e
     const char **field = *line == 'P'   ? &e->name
                          : *line == 'V' ? &e->version
                          : *line == 'A' ? &e->architecture
+                         : *line == 'C' ? &e->checksum
                                         : NULL;
     if (field)
         *field = arena_strndup(a, line + 2, n - 2);
@@ -220,11 +222,8 @@ bool apk_parse_index(struct arena *a, const char *text, struct apk_index *out, s
 
 bool apk_read_index(struct arena *a, const char *path, struct apk_index *out, struct error **err)
 {
-    const char *const argv[] = {"tar", "-xzOf", path, "APKINDEX", NULL};
-    struct process p = {.argv = argv, .timeout_seconds = 120};
-    autoresult struct process_result result = {0};
-    return (process_check(&p, ERROR_INPUT, &result, err) &&
-            apk_parse_index(a, result.out.data ? result.out.data : "", out, err)) ||
+    autofree char *text = NULL;
+    return (apk_package_index(path, &text, err) && apk_parse_index(a, text, out, err)) ||
            error_wrap(err, "cannot read the package index '%s'", path);
 }
 
@@ -392,6 +391,8 @@ bool apk_locate(struct arena *a, const struct apk_repositories *r, const struct 
                             .size = found->size,
                             .digest_kind = DIGEST_SHA256,
                             .automatic = !is_wanted(wanted, e->name)};
+        if (apk_package_comparable(found->checksum))
+            p.apk_checksum = arena_strdup(a, found->checksum);
         p.url = arena_printf(a, "%s/%s/%s", r->items[k].url, r->architecture, p.filename);
         arena_append(a, all, made->count, p);
         used[k] = true;

@@ -59,6 +59,7 @@ void apk_put_locked(struct arena *a, struct apk_repositories *r, const struct re
 struct apk_entry {
     const char *name, *version, *architecture;
     uint64_t size;
+    const char *checksum; /* C:, see resolve/apk_package.h; or NULL */
 };
 struct apk_index {
     const struct apk_entry *entries; /* in the index's order */
@@ -67,7 +68,7 @@ struct apk_index {
 /* The text of an APKINDEX: paragraphs of `X:value` lines. */
 bool apk_parse_index(struct arena *a, const char *text, struct apk_index *out, struct error **err)
     must_check;
-/* The same of an APKINDEX.tar.gz, by the host's tar. Signatures are not looked at. */
+/* The same of an APKINDEX.tar.gz (resolve/apk_package.h). Signatures are not looked at. */
 bool apk_read_index(struct arena *a, const char *path, struct apk_index *out, struct error **err)
     must_check;
 
@@ -79,7 +80,8 @@ bool apk_parse_simulation(struct arena *a, const char *output, struct apk_index 
  * only warns of that. */
 bool apk_check_trust(const char *output, struct error **err) must_check;
 
-/* The packages with URL and size, from the first repository that has each. The digests are NULL.
+/* The packages with URL, size and the index's checksum, from the first repository that has each.
+ * The digests are NULL.
  * indexes: one for each repository. */
 bool apk_locate(struct arena *a, const struct apk_repositories *r, const struct apk_index *indexes,
                 const struct apk_index *changes, const char *const *wanted,

@@ -181,9 +181,9 @@ static bool check_entries(const struct reader *r, const json_t *list, const char
 static bool read_resolution(const struct reader *r, const json_t *j, const char *where,
                             const struct resolution **out, struct error **err)
 {
-    static const char *const package_keys[] = {"name",      "version", "architecture", "url",
-                                               "filename",  "size",    "sha256",       "sha512",
-                                               "automatic", NULL};
+    static const char *const package_keys[] = {
+        "name",   "version", "architecture", "url",       "filename", "size",
+        "sha256", "sha512",  "verified",     "automatic", NULL};
     static const char *const index_keys[] = {"url", "sha256", "archive", "snapshot", NULL};
     const struct resolution *found;
     if (!check_entries(r, json_object_get(j, "packages"), where, package_keys, err) ||

@@ -8,6 +8,7 @@
 
 #define MAX_PACKAGES 20000
 #define MAX_INDEXES 256
+#define FIRST_USE "first use"
 
 const struct package *resolution_find(const struct resolution *r, const char *name, size_t n)
 {
@@ -31,6 +32,8 @@ json_t *resolution_to_json(const struct resolution *r)
         json_set_integer(one, "size", (json_int_t)p->size);
         if (p->digest)
             json_set_string(one, digest_name(p->digest_kind), p->digest);
+        if (p->first_use)
+            json_set_string(one, "verified", FIRST_USE);
         json_set_bool(one, "automatic", p->automatic);
         json_array_append_new(packages, one);
     }
@@ -98,6 +101,7 @@ static bool read_package(struct arena *a, const json_t *j, struct package *p, st
                          p->name);
     p->size = (uint64_t)json_integer_value(size);
     p->automatic = json_is_true(automatic);
+    p->first_use = strcmp(json_string_or(j, "verified", ""), FIRST_USE) == 0;
     return read_digest(a, j, p, err);
 }
 

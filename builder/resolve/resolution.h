@@ -15,9 +15,11 @@ struct package {
     const char *filename; /* the name of the file that the package manager expects */
     uint64_t size;
     enum digest_kind digest_kind;
-    const char *digest; /* hexadecimal; NULL for apk before the first fetch (apk itself checks the
-                           signed index's hash) */
-    bool automatic;     /* a dependency, not asked for by name */
+    const char *digest;       /* hexadecimal; NULL for apk before the first fetch */
+    const char *apk_checksum; /* what a signed index says of one that has no digest yet
+                                 (resolve/apk_package.h); not in JSON; or NULL */
+    bool first_use;           /* nothing vouched for the digest when it was taken */
+    bool automatic;           /* a dependency, not asked for by name */
 };
 
 /* A package index that the resolution was made from, as it was read. */

@@ -47,7 +47,7 @@ struct fetch_result {
     bool first_use;       /* VERIFY_LOCK without a locked digest: nothing else vouches for it */
     const char *verified; /* how, for people and the lock: "sha256", "sha512", "checksums URL",
                              "checksums URL, signed by FINGERPRINT", "signed by FINGERPRINT",
-                             "first use", "lock"; in the arena */
+                             "first use", "lock", "package index"; in the arena */
 };
 
 /* Brings all of them into the store. Those that are there (by digest, or by what was remembered of

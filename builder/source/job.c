@@ -54,7 +54,8 @@ static bool digest_known(const struct job *j)
 /* The bytes are verified when all are there, so that those of an earlier try can do no harm. */
 static bool verified_later(const struct job *j)
 {
-    return digest_known(j) || (j->request && j->request->verify->kind == VERIFY_OPENPGP);
+    return digest_known(j) || (j->request && (j->request->verify->kind == VERIFY_OPENPGP ||
+                                              j->request->verify->kind == VERIFY_APK));
 }
 
 /* --- the end ------------------------------------------------------------------------------------

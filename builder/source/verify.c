@@ -7,10 +7,9 @@
 
 /* VERIFY_NONE has no row: it is refused. */
 static const struct verify_ops *const kinds[] = {
-    [VERIFY_DIGEST] = &verify_by_digest,
-    [VERIFY_CHECKSUMS] = &verify_by_checksums,
-    [VERIFY_OPENPGP] = &verify_by_openpgp,
-    [VERIFY_LOCK] = &verify_by_lock,
+    [VERIFY_DIGEST] = &verify_by_digest,   [VERIFY_CHECKSUMS] = &verify_by_checksums,
+    [VERIFY_OPENPGP] = &verify_by_openpgp, [VERIFY_LOCK] = &verify_by_lock,
+    [VERIFY_APK] = &verify_by_apk,
 };
 
 static const struct verify_ops *ops_of(const struct verify *v)

@@ -1,5 +1,5 @@
 /* The kinds of verification, one file each behind one table (verify.c): verify_digest.c,
- * verify_checksums.c, verify_openpgp.c, verify_lock.c.
+ * verify_checksums.c, verify_openpgp.c, verify_lock.c, verify_apk.c.
  *
  * A kind says first what it must know before the transfer (a digest, from the recipe or a checksum
  * file), and then looks at what came. It fails closed: what it cannot say is ERROR_TRUST.
@@ -24,7 +24,7 @@ struct expectation {
 bool verify_expect(struct fetcher *f, struct arena *a, const struct fetch_request *r,
                    struct expectation *e, struct error **err) must_check;
 /* Looks at the file that came, whose digest was already compared where it is known: OpenPGP over
- * the file itself. `file` is its path in the store's tmp folder. */
+ * the file itself, or a package's own digests. `file` is its path in the store's tmp folder. */
 bool verify_file(struct fetcher *f, struct arena *a, const struct fetch_request *r,
                  const struct expectation *e, const char *file, struct error **err) must_check;
 

@@ -16,7 +16,7 @@ struct verify_ops {
     void (*name)(const struct verify *v, struct buffer *b);
 };
 extern const struct verify_ops verify_by_digest, verify_by_checksums, verify_by_openpgp,
-    verify_by_lock;
+    verify_by_lock, verify_by_apk;
 
 /* False (ERROR_TRUST) where nothing has to be fetched to know that it will be refused: there is no
  * key file. */

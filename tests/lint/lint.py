@@ -20,6 +20,7 @@ FOREIGN = {
     "yaml.h": ["*/yaml.c"],
     "jansson.h": ["base/json.h"],
     "openssl/": ["base/digest.c"],
+    "zlib.h": ["resolve/apk_package.c"],
     "archive": ["payload/*.[ch]", "disk/ext4*.c", "disk/tar_reader.c", "disk/appliance_tar.c"],
     "libvirt/": ["boot/virt*.[ch]"],
     "libxml/": ["boot/xml*.[ch]", "boot/domain_xml.c"],

@@ -154,10 +154,10 @@ static void test_locate(void **state)
     struct apk_repository items[] = {{.url = "http://a", .index_url = "http://a/i", .digest = "d"},
                                      {.url = "http://b", .index_url = "http://b/i", .digest = "e"}};
     struct apk_repositories r = {.architecture = "aarch64", .items = items, .count = 2};
-    struct apk_entry first[] = {{"x", "1", "", 10}},
-                     second[] = {{"x", "1", "", 11}, {"a", "2", "", 12}};
+    struct apk_entry first[] = {{"x", "1", "", 10, "Q1xR5tc62pjGrEEgQI2mDh/zOCHs0="}},
+                     second[] = {{"x", "1", "", 11, NULL}, {"a", "2", "", 12, "Q2x"}};
     struct apk_index indexes[] = {{first, 1}, {second, 2}};
-    struct apk_entry wishes[] = {{"x", "1", NULL, 0}, {"a", "2", NULL, 0}};
+    struct apk_entry wishes[] = {{"x", "1", NULL, 0, NULL}, {"a", "2", NULL, 0, NULL}};
     struct apk_index changes = {wishes, 2};
     const char *const wanted[] = {"x=1", NULL};
     const struct resolution *out = NULL;
@@ -169,6 +169,8 @@ static void test_locate(void **state)
     assert_int_equal(out->packages[1].size, 10);
     assert_false(out->packages[1].automatic);
     assert_null(out->packages[0].digest);
+    assert_null(out->packages[0].apk_checksum); /* not one that can be compared */
+    assert_string_equal(out->packages[1].apk_checksum, "Q1xR5tc62pjGrEEgQI2mDh/zOCHs0=");
     assert_int_equal(out->index_count, 2);
     wishes[1].version = "3";
     assert_fails(apk_locate(a, &r, indexes, &changes, wanted, &out, &err), ERROR_GUEST,
@@ -208,10 +210,10 @@ static void test_locate_locked(void **state)
         {.url = "http://a", .index_url = "http://a/i", .digest = "old"},
         {.url = "http://a", .index_url = "http://a/i", .digest = "new"}};
     struct apk_repositories r = {.architecture = "x86_64", .items = items, .count = 2};
-    struct apk_entry before[] = {{"x", "1", "", 10}, {"y", "1", "", 20}},
-                     now[] = {{"x", "2", "", 11}, {"y", "1", "", 20}};
+    struct apk_entry before[] = {{"x", "1", "", 10, NULL}, {"y", "1", "", 20, NULL}},
+                     now[] = {{"x", "2", "", 11, NULL}, {"y", "1", "", 20, NULL}};
     struct apk_index indexes[] = {{before, 2}, {now, 2}};
-    struct apk_entry wishes[] = {{"y", "1", NULL, 0}, {"x", "1", NULL, 0}};
+    struct apk_entry wishes[] = {{"y", "1", NULL, 0, NULL}, {"x", "1", NULL, 0, NULL}};
     struct apk_index changes = {wishes, 1};
     const char *const wanted[] = {"x", "y", NULL};
     const struct resolution *out = NULL;
