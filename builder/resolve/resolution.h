@@ -16,10 +16,10 @@ struct package {
     uint64_t size;
     enum digest_kind digest_kind;
     const char *digest;       /* hexadecimal; NULL for apk before the first fetch */
+    bool automatic;           /* a dependency, not asked for by name */
     const char *apk_checksum; /* what a signed index says of one that has no digest yet
                                  (resolve/apk_package.h); not in JSON; or NULL */
     bool first_use;           /* nothing vouched for the digest when it was taken */
-    bool automatic;           /* a dependency, not asked for by name */
 };
 
 /* A package index that the resolution was made from, as it was read. */

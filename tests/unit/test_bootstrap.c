@@ -13,9 +13,9 @@
 
 static const struct package pinned[] = {
     {"bash", "5.2", "amd64", "http://m.example/bash.deb", "bash_5.2_amd64.deb", 10, DIGEST_SHA256,
-     DIGEST_A, false},
+     DIGEST_A, false, NULL, false},
     {"libc6", "2.36", "amd64", "http://m.example/libc6.deb", "libc6_2.36_amd64.deb", 10,
-     DIGEST_SHA256, DIGEST_B, true},
+     DIGEST_SHA256, DIGEST_B, true, NULL, false},
 };
 #define PIN(archive_, path)                                                                        \
     {                                                                                              \
@@ -45,7 +45,7 @@ static struct bootstrap example_arm64(void)
 {
     static const struct package packages[] = {
         {"bash", "5.2", "arm64", "http://m.example/bash.deb", "bash_5.2_arm64.deb", 10,
-         DIGEST_SHA256, DIGEST_A, false},
+         DIGEST_SHA256, DIGEST_A, false, NULL, false},
     };
     static const struct index_pin index[] = {
         PIN("http://m.example/debian/", "dists/bookworm/main/binary-arm64/Packages")};

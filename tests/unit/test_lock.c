@@ -12,9 +12,9 @@ static const char *const curl[] = {"curl", NULL}, *const present[] = {"bash", "t
 
 static const struct package packages[] = {
     {"curl", "7.88.1-10", "amd64", "https://deb.example/pool/curl.deb", "curl_7.deb", 12,
-     DIGEST_SHA256, DIGEST, false},
+     DIGEST_SHA256, DIGEST, false, NULL, false},
     {"libc6", "2.36-9", "amd64", "file:/srv/site/repo/libc6.deb", "libc6.deb", 34, DIGEST_SHA256,
-     OTHER, true},
+     OTHER, true, NULL, true},
 };
 static const struct index_pin indexes[] = {
     {.url = "https://deb.example/dists/b/Packages", .digest = OTHER, .path = "/host/lists/x"},
@@ -131,7 +131,7 @@ static const char expected[] =
     "\"sha256\": \"" DIGEST "\", \"automatic\": false},\n"
     "        {\"name\": \"libc6\", \"version\": \"2.36-9\", \"architecture\": \"amd64\", "
     "\"url\": \"file:./repo/libc6.deb\", \"filename\": \"libc6.deb\", \"size\": 34, "
-    "\"sha256\": \"" OTHER "\", \"automatic\": true}\n"
+    "\"sha256\": \"" OTHER "\", \"verified\": \"first use\", \"automatic\": true}\n"
     "      ],\n"
     "      \"indexes\": [\n"
     "        {\"url\": \"https://deb.example/dists/a/Packages\", \"sha256\": \"" DIGEST

@@ -5,10 +5,12 @@
 #define SHA512 SHA256 SHA256
 
 static const struct package packages[] = {
-    {"a", "1.0-1", "amd64", "http://x/a.deb", "a_1.0-1_amd64.deb", 5, DIGEST_SHA256, SHA256, true},
+    {"a", "1.0-1", "amd64", "http://x/a.deb", "a_1.0-1_amd64.deb", 5, DIGEST_SHA256, SHA256, true,
+     NULL, false},
     {"b", "2:1.0", "all", "http://x/b.deb", "b_2%3a1.0_all.deb", 1ULL << 40, DIGEST_SHA512, SHA512,
+     false, NULL, true},
+    {"c", "1-r0", "x86_64", "http://x/c.apk", "c-1-r0.apk", 0, DIGEST_SHA256, NULL, false, "Q1",
      false},
-    {"c", "1-r0", "x86_64", "http://x/c.apk", "c-1-r0.apk", 0, DIGEST_SHA256, NULL, false},
 };
 #define SERVICE "https://snapshot.example/d/@SNAPSHOTID@/"
 static const struct index_pin indexes[] = {{.url = "http://x/Packages",
@@ -34,6 +36,8 @@ static void test_round_trip(void **state)
         assert_string_equal(r->packages[i].filename, packages[i].filename);
         assert_int_equal(r->packages[i].size, packages[i].size);
         assert_int_equal(r->packages[i].automatic, packages[i].automatic);
+        assert_int_equal(r->packages[i].first_use, packages[i].first_use);
+        assert_null(r->packages[i].apk_checksum); /* is for this time only */
     }
     assert_int_equal(r->packages[1].digest_kind, DIGEST_SHA512);
     assert_string_equal(r->packages[1].digest, SHA512);

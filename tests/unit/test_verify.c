@@ -164,6 +164,31 @@ static void by_digest(void **state)
     assert_null(strstr(error_text(error), "secret"));
 }
 
+/* The package itself is looked at (test_apk_package), before it is kept. */
+static void by_an_index_of_apk(void **state)
+{
+    (void)state;
+    autoarena struct arena *a = arena_new();
+    struct asked q = {.a = a};
+    struct expectation e;
+    static const char forged[] = "is no package";
+    char sha256[DIGEST_HEX_MAX];
+    put("forged.apk", forged);
+    ask(&q, VERIFY_APK, "forged.apk", NULL, NULL, NULL);
+    q.verify.apk_checksum = "Q1xR5tc62pjGrEEgQI2mDh/zOCHs0=";
+    assert_ok(expect(&q, &e, &err));
+    assert_false(e.digest_known);
+    assert_false(e.first_use);
+    assert_string_equal(e.verified, "package index");
+    assert_fails(fetch_blob(t.fetcher, &q.request, sha256, &err), ERROR_TRUST, "forged.apk");
+    digest_bytes(DIGEST_SHA256, forged, strlen(forged), sha256);
+    assert_false(store_has(t.store, sha256));
+    autofree char *before = verify_record_name(&q.request);
+    q.verify.apk_checksum = "Q1yR5tc62pjGrEEgQI2mDh/zOCHs0=";
+    autofree char *after = verify_record_name(&q.request);
+    assert_string_not_equal(before, after);
+}
+
 static void by_the_lock(void **state)
 {
     (void)state;
@@ -312,9 +337,13 @@ static void records(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(by_digest),    cmocka_unit_test(by_the_lock),
-        cmocka_unit_test(by_checksums), cmocka_unit_test(by_signed_checksums),
-        cmocka_unit_test(by_openpgp),   cmocka_unit_test(records),
+        cmocka_unit_test(by_digest),
+        cmocka_unit_test(by_an_index_of_apk),
+        cmocka_unit_test(by_the_lock),
+        cmocka_unit_test(by_checksums),
+        cmocka_unit_test(by_signed_checksums),
+        cmocka_unit_test(by_openpgp),
+        cmocka_unit_test(records),
     };
     return cmocka_run_group_tests_name("verify", tests, make, unmake);
 }
