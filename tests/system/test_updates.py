@@ -175,7 +175,7 @@ def test_arguments_instead_of_environment(here, services):
     (b'{"data": [{"id": "stable", "latest": "v1\\u001b[31m"}]}', "'latest' is no version"),
     (b"[" * 200_000, "not valid JSON"),
     (b" " * (5 << 20), "at most 4.0 MiB"),
-])
+], ids=["page", "nothing", "shape", "version", "deep", "large"])
 def test_broken_answer(here, services, body, message):
     services.put(CHANNELS, body)
     code, rows, done = here("alpine-k3s")
