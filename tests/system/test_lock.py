@@ -125,6 +125,22 @@ def test_recipes_locked_on_one_day_share_layers(locked, alpine):
     assert locked.document["layers"]["system"] == alpine.document["layers"]["system"]
 
 
+def test_package_is_not_the_one_of_the_signed_index(ingot, cache, copy, server):
+    """Somebody on the way gives another package, of the same size, when it is locked."""
+    forged = server.folder / "forged"
+    shutil.copytree(server.folder / "agent", forged)
+    package = next(forged.rglob("*.apk"))
+    data = bytearray(package.read_bytes())
+    data[-100] ^= 1
+    package.write_bytes(data)
+    recipe = copy("forged", (f"{server.url}/agent", f"{server.url}/forged"), lock=None)
+    done = ingot("lock", recipe)
+    assert done.code == 4 and "package qemu-guest-agent" in done.err, done
+    assert "not the package that the signed package index lists" in done.err
+    assert not recipe.with_suffix(".lock").exists()
+    assert not list(cache.rglob(f"*{sha256(package)}*"))
+
+
 # --- months later -------------------------------------------------------------------------------
 
 
