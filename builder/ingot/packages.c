@@ -14,6 +14,9 @@
 #include <string.h>
 #include <time.h>
 
+/* Raised when less was looked at before something was remembered. 2: apk packages are compared
+ * with their index. */
+#define MEMORY_FORMAT 2
 #define MAX_INDEX (256 * MIB)
 
 /* --- what was resolved last time ----------------------------------------------------------------
@@ -50,6 +53,7 @@ static bool memory_path(struct pipeline *p, char **path, struct error **err)
 {
     autojson json_t *j = json_object();
     json_t *repositories = json_array();
+    json_set_integer(j, "format", MEMORY_FORMAT);
     json_set_string(j, "base", p->base_key);
     json_set_bool(j, "recommends", p->recipe->recommends);
     json_set(j, "wanted", json_strings(p->plan->packages_wanted));
