@@ -1,16 +1,11 @@
-#include "unit.h"
+#include "web_server.h"
 
 #include "base/file.h"
 #include "base/path.h"
 #include "source/fetch.h"
 
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 
 #define TEXT "hello world\n"
@@ -20,7 +15,8 @@
     "db3974a97f2407b7cae1ae637c0030687a11913274d578492558e39c16c017de"                             \
     "84eacdc8c62fe34ee4e12b4b1428817f09b6a2760c3f8a664ceae94d2434a593"
 
-/* --- a small server -----------------------------------------------------------------------------
+/* --- what the server answers
+ * -----------------------------------------------------------------------------
  */
 
 static const struct route {
@@ -45,91 +41,22 @@ static const struct route {
     {"/wrong-sums", "200 OK\r\n\r\n" SHA_ZERO "  file\n", NULL},
 };
 
-struct server {
-    pid_t pid;
-    unsigned port;
-    char *log; /* file with the path of each request */
-};
-
-static void answer(int client, int log)
+static void answer(const struct web_request *q)
 {
-    char request[4096];
-    size_t used = 0;
-    while (used < sizeof request - 1) {
-        ssize_t n = read(client, request + used, sizeof request - 1 - used);
-        if (n <= 0)
-            return;
-        used += (size_t)n;
-        request[used] = '\0';
-        if (strstr(request, "\r\n\r\n"))
-            break;
-    }
-    char path[256] = "";
-    if (sscanf(request, "GET %255s", path) != 1)
-        return;
-    dprintf(log, "%s\n", path);
     const char *text = "404 Not Found\r\nContent-Length: 0\r\n\r\n";
     for (size_t i = 0; i < COUNT(routes); i++)
-        if (strcmp(routes[i].path, path) == 0) {
-            bool same = routes[i].etag && strstr(request, routes[i].etag);
+        if (strcmp(routes[i].path, q->path) == 0) {
+            bool same = routes[i].etag && strcmp(q->if_none_match, routes[i].etag) == 0;
             text = same ? "304 Not Modified\r\n\r\n" : routes[i].answer;
         }
-    /* One answer for each connection. */
     int status = (int)strcspn(text, "\r");
-    dprintf(client, "HTTP/1.1 %.*s\r\nConnection: close%s", status, text, text + status);
-    shutdown(client, SHUT_WR);
-    while (read(client, request, sizeof request) > 0)
-        ;
-}
-
-static struct server start_server(const char *dir)
-{
-    struct server s = {.log = path_join(dir, "requests")};
-    int log = open(s.log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof at;
-    assert_true(log >= 0 && listener >= 0);
-    assert_int_equal(bind(listener, (struct sockaddr *)&at, sizeof at), 0);
-    assert_int_equal(listen(listener, 8), 0);
-    assert_int_equal(getsockname(listener, (struct sockaddr *)&at, &size), 0);
-    s.port = ntohs(at.sin_port);
-    s.pid = fork();
-    assert_true(s.pid >= 0);
-    if (s.pid == 0) {
-        signal(SIGPIPE, SIG_IGN);
-        alarm(120);
-        for (;;) {
-            int client = accept(listener, NULL, NULL);
-            if (client < 0)
-                _exit(0);
-            answer(client, log);
-            close(client);
-        }
-    }
-    close(listener);
-    close(log);
-    return s;
-}
-
-static void stop_server(struct server *s)
-{
-    kill(s->pid, SIGKILL);
-    waitpid(s->pid, NULL, 0);
-    free(s->log);
+    dprintf(q->client, "HTTP/1.1 %.*s\r\nConnection: close%s", status, text, text + status);
 }
 
 /* How often a path has been asked for. */
-static unsigned requests(const struct server *s, const char *path)
+static unsigned requests(const struct web_server *s, const char *path)
 {
-    autofree char *text = NULL;
-    size_t size;
-    unsigned n = 0;
-    assert_ok(file_read(s->log, 1 << 20, &text, &size, &err));
-    char *rest = NULL;
-    for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
-        n += strcmp(line, path) == 0;
-    return n;
+    return web_count(s->log, path);
 }
 
 /* --- a store, a server and a request -------------------------------------------------------------
@@ -139,7 +66,7 @@ struct bench {
     char *dir;
     struct store *store;
     struct fetcher *fetcher;
-    struct server server;
+    struct web_server server;
     struct verify verify;
     char url[256], checksums[256];
 };
@@ -152,12 +79,12 @@ static void bench_start(struct bench *b)
     assert_ok(store_open(&b->store, &err));
     const struct fetch_options o = {.jobs = 2};
     assert_ok(fetcher_new(b->store, &o, &b->fetcher, &err));
-    b->server = start_server(b->dir);
+    b->server = web_start(b->dir, answer);
 }
 
 static void bench_stop(struct bench *b)
 {
-    stop_server(&b->server);
+    web_stop(&b->server);
     fetcher_free(b->fetcher);
     store_close(b->store);
     cleanup_tempdir(&b->dir);

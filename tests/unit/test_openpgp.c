@@ -1,4 +1,4 @@
-#include "unit.h"
+#include "gpg_home.h"
 
 #include "base/path.h"
 #include "base/process.h"
@@ -32,26 +32,9 @@ static char *at(const char *name)
     return path_join(made.folder, name);
 }
 
-/* Runs gpg in that home; its stdout goes to *out where that is not NULL. */
 static void gpg_out(char **out, const char *input, const char *const *more)
 {
-    const char *argv[32] = {"gpg",           "--homedir",    made.home, "--batch",
-                            "--no-options",  "--quiet",      "--yes",   "--pinentry-mode",
-                            "loopback",      "--passphrase", "",        "--no-auto-check-trustdb",
-                            "--trust-model", "always"};
-    size_t n = 0;
-    while (argv[n])
-        n++;
-    for (; *more && n < COUNT(argv) - 1; more++)
-        argv[n++] = *more;
-    struct process p = {.argv = argv,
-                        .input = input,
-                        .input_size = input ? strlen(input) : 0,
-                        .timeout_seconds = 120};
-    autoresult struct process_result r = {0};
-    assert_ok(process_check(&p, ERROR_HOST, &r, &err));
-    if (out)
-        *out = buffer_take(&r.out);
+    gpg_run(made.home, out, input, more);
 }
 #define gpg(...) gpg_out(NULL, NULL, (const char *const[]){__VA_ARGS__, NULL})
 

@@ -1,4 +1,4 @@
-#include "unit.h"
+#include "gpg_home.h"
 
 #include "base/path.h"
 #include "base/process.h"
@@ -30,20 +30,7 @@ static void put(const char *name, const char *text)
 
 static void gpg(char **out, const char *const *more)
 {
-    const char *argv[32] = {"gpg",           "--homedir",    t.home,  "--batch",
-                            "--no-options",  "--quiet",      "--yes", "--pinentry-mode",
-                            "loopback",      "--passphrase", "",      "--no-auto-check-trustdb",
-                            "--trust-model", "always"};
-    size_t n = 0;
-    while (argv[n])
-        n++;
-    for (; *more && n < COUNT(argv) - 1; more++)
-        argv[n++] = *more;
-    struct process p = {.argv = argv, .timeout_seconds = 120};
-    autoresult struct process_result r = {0};
-    assert_ok(process_check(&p, ERROR_HOST, &r, &err));
-    if (out)
-        *out = buffer_take(&r.out);
+    gpg_run(t.home, out, NULL, more);
 }
 #define GPG(...) gpg(NULL, (const char *const[]){__VA_ARGS__, NULL})
 

@@ -34,7 +34,7 @@ struct web_server {
 
 static char web_body[WEB_SIZE], web_sha256[DIGEST_HEX_MAX], web_sha512[DIGEST_HEX_MAX];
 
-static void web_make_body(void)
+static inline void web_make_body(void)
 {
     uint32_t x = 1;
     for (size_t i = 0; i < WEB_SIZE; i++) {
@@ -110,8 +110,8 @@ static void web_send(int client, const char *bytes, size_t size)
 }
 
 /* Headers, in a printf form without the last line, and so much of a body. */
-static void web_answer(const struct web_request *q, const char *headers, const char *bytes,
-                       size_t size)
+static inline void web_answer(const struct web_request *q, const char *headers, const char *bytes,
+                              size_t size)
 {
     dprintf(q->client, "HTTP/1.1 %s\r\nConnection: close\r\n\r\n", headers);
     web_send(q->client, bytes, size);
