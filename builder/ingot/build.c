@@ -211,10 +211,7 @@ static bool run(const struct cli *cli, const void *given, struct error **err)
         return error_set(err, ERROR_USAGE, "--json is for one recipe at a time");
     const struct session_network network = {
         .offline = o->offline, .jobs = o->jobs, .mirrors = &o->mirror};
-    if (!session_open(&s, err) || !session_cache(s, &network, err))
-        return false;
-    autoclose int use = store_use(s->store, false, err);
-    if (use < 0)
+    if (!session_start(&s, &network, err))
         return false;
     for (size_t i = 0; i < cli->argument_count; i++)
         if (!build_one(cli, o, s, cli->arguments[i], err))

@@ -230,10 +230,8 @@ static bool run(const struct cli *cli, const void *given, struct error **err)
     if (!out && strcmp(cli->arguments[0], "import") != 0)
         return error_set(err, ERROR_USAGE, "bundle does create or import, not '%s'",
                          cli->arguments[0]);
-    if (!session_open(&s, err) || !session_cache(s, out && o->sources ? &network : NULL, err))
-        return false;
-    autoclose int use = store_use(s->store, false, err);
-    return use >= 0 && (out ? create(cli, o, s, err) : import(cli, o, s, err));
+    return session_start(&s, out && o->sources ? &network : NULL, err) &&
+           (out ? create(cli, o, s, err) : import(cli, o, s, err));
 }
 
 const struct command command_bundle = {

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define DAY (24 * 60 * 60)
 
@@ -46,6 +47,7 @@ bool session_open(struct session **out, struct error **err)
     if (!s)
         abort();
     s->arena = arena_new();
+    s->use = -1;
     *out = s;
     const struct setting *settings;
     if (!settings_load(s->arena, &settings, err))
@@ -78,10 +80,20 @@ bool session_cache(struct session *s, const struct session_network *network, str
     return open_fetcher(s, network, err);
 }
 
+bool session_start(struct session **out, const struct session_network *network, struct error **err)
+{
+    if (!session_open(out, err) || !session_cache(*out, network, err))
+        return false;
+    (*out)->use = store_use((*out)->store, false, err);
+    return (*out)->use >= 0;
+}
+
 void session_free(struct session *s)
 {
     if (!s)
         return;
+    if (s->use >= 0)
+        close(s->use);
     inputs_free(s->inputs);
     fetcher_free(s->fetcher);
     store_close(s->store);
@@ -202,10 +214,7 @@ bool session_each(const struct cli *cli, const struct session_network *network, 
                   const void *options, struct error **err)
 {
     autosession struct session *s = NULL;
-    if (!session_open(&s, err) || !session_cache(s, network, err))
-        return false;
-    autoclose int use = store_use(s->store, false, err);
-    if (use < 0)
+    if (!session_start(&s, network, err))
         return false;
     autojson json_t *document = json_object();
     json_t *list = json_array();

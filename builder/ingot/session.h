@@ -15,6 +15,7 @@ struct session {
     struct arena *arena;
     struct store *store;       /* NULL until session_cache */
     struct fetcher *fetcher;   /* NULL until session_cache; offline as session_cache was told */
+    int use;                   /* the share of the cache, or -1 */
     struct inputs *inputs;     /* NULL until session_cache */
     const char *const *search; /* NULL-terminated */
     bool overridden;           /* the recipe that was loaded last has overrides */
@@ -31,6 +32,10 @@ struct session_network {
 };
 /* Opens the cache, the memory of input digests and the fetcher; network NULL: offline. */
 bool session_cache(struct session *s, const struct session_network *network, struct error **err)
+    must_check;
+/* Both, and a share of the cache, which is not cleaned up before the session is freed: for commands
+ * that use what is in it. *out is to be freed even on failure. */
+bool session_start(struct session **out, const struct session_network *network, struct error **err)
     must_check;
 void session_free(struct session *s);
 

@@ -169,10 +169,7 @@ static bool run(const struct cli *cli, const void *given, struct error **err)
                          "what is newer is known to servers alone, and --offline forbids to ask "
                          "them");
     const struct session_network network = {.mirrors = &o->mirror};
-    if (!session_open(&s, err) || !session_cache(s, &network, err))
-        return false;
-    autoclose int use = store_use(s->store, false, err);
-    if (use < 0)
+    if (!session_start(&s, &network, err))
         return false;
     struct updates_report t = {.session = s};
     for (size_t i = 0; i < cli->argument_count; i++)
